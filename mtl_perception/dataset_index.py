@@ -1,0 +1,97 @@
+"""Indexes of annotated pictures: one CSV row a picture, any annotation may be missing."""
+
+from collections.abc import Collection
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = (
+    *('image', 'labels', 'label_space', 'label_source', 'depth', 'depth_source'),
+    *('fx_px', 'fy_px', 'cx_px', 'cy_px', 'split', 'source', 'licence'),
+)
+# depth files are 16-bit PNG of metres x 256, 0 where there is no value (KITTI's convention)
+DEPTH_UNITS_PER_METRE = 256.0
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
+    """A picture with what is known of it; absent annotations are None."""
+
+    picture_path: Path
+    labels_path: Path | None
+    label_space: str
+    label_source: str
+    depth_path: Path | None
+    f_px: float | None
+    split: str
+    source: str
+    licence: str
+
+    def read_picture(self) -> NDArray[np.uint8]:
+        """Read the picture as (H, W, 3) RGB. Raises ValueError if it cannot be decoded."""
+        return cv2.cvtColor(_read(self.picture_path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def read_labels(self) -> NDArray[np.uint8] | None:
+        """Read the class ids (H, W) in `label_space`, 255 unlabelled."""
+        return None if self.labels_path is None else _read(self.labels_path, cv2.IMREAD_UNCHANGED)
+
+    def read_depth(self) -> NDArray[np.float32] | None:
+        """Read the depth (H, W) in metres along the optical axis, NaN where unknown."""
+        if self.depth_path is None:
+            return None
+        depth = _read(self.depth_path, cv2.IMREAD_UNCHANGED).astype(np.float32)
+        return np.where(depth > 0, depth / np.float32(DEPTH_UNITS_PER_METRE), np.float32(np.nan))
+
+
+def read_index(
+    path: Path, split: str | None = None, without_sources: Collection[str] = ()
+) -> list[AnnotatedPicture]:
+    """Read an index.csv; paths in it are relative to its folder.
+
+    Keeps the rows of one split (all if None) whose source is not left out. Raises
+    FileNotFoundError if path is absent, ValueError if columns are missing or nothing is left.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'index {path} does not exist; give the path of an index.csv')
+    with path.open(newline='') as file:
+        reader = csv.DictReader(file)
+        missing = set(COLUMNS) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f'index {path} lacks the columns {", ".join(sorted(missing))}')
+        pictures = [_parse(row, path.parent) for row in reader]
+    known = {picture.split for picture in pictures}
+    pictures = [
+        picture
+        for picture in pictures
+        if split in (None, picture.split) and picture.source not in without_sources
+    ]
+    if not pictures:
+        raise ValueError(
+            f"index {path} has no picture of split '{split}'; it has {', '.join(sorted(known))}"
+        )
+    return pictures
+
+
+def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
+    return AnnotatedPicture(
+        picture_path=folder / row['image'],
+        labels_path=folder / row['labels'] if row['labels'] else None,
+        label_space=row['label_space'],
+        label_source=row['label_source'],
+        depth_path=folder / row['depth'] if row['depth'] else None,
+        f_px=float(row['fx_px']) if row['fx_px'] else None,
+        split=row['split'],
+        source=row['source'],
+        licence=row['licence'],
+    )
+
+
+def _read(path: Path, flags: int) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise ValueError(f'{path} is missing or no picture that OpenCV reads; restore the file')
+    return image

@@ -1,0 +1,55 @@
+"""Random views of an annotated picture: picture and all targets move together."""
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+Targets = dict[str, Tensor]
+
+
+class RandomView:
+    """Zoom, crop, flip and recolour.
+
+    An enlarged picture is one of a longer focal length. Depth is therefore divided by the zoom,
+    so that a network always answers for the focal length of its model card.
+    """
+
+    def __init__(self, crop: tuple[int, int], zoom: tuple[float, float]) -> None:
+        """Take the crop (height, width) in pixels and the range of the zoom."""
+        self.crop = crop
+        self.zoom = zoom
+        self.recolour = v2.Compose(
+            [
+                v2.ColorJitter(brightness=0.35, contrast=0.35, saturation=0.35, hue=0.04),
+                v2.RandomGrayscale(0.1),
+            ]
+        )
+
+    def __call__(self, picture: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+        """Draw a view of picture (3, H, W) uint8 and targets (H, W) from torch's generator."""
+        height, width = picture.shape[-2:]
+        zoom = self._draw_zoom(height, width)
+        window = tuple(min(round(c / zoom), s) for c, s in zip(self.crop, (height, width)))
+        top, left = (
+            int(torch.randint(size - part + 1, ())) for size, part in zip((height, width), window)
+        )
+        flip = bool(torch.rand(()) < 0.5)
+
+        def move(x: Tensor) -> Tensor:
+            x = functional.resized_crop(x, top, left, *window, list(self.crop), antialias=True)
+            return functional.horizontal_flip(x) if flip else x
+
+        moved = {task: move(tv_tensors.Mask(target)) for task, target in targets.items()}
+        moved['depth'] = moved['depth'] / zoom
+        return self.recolour(move(tv_tensors.Image(picture))), moved
+
+    def _draw_zoom(self, height: int, width: int) -> float:
+        """Draw log-uniformly; a picture smaller than the crop is enlarged at least to it."""
+        fitting = max(self.crop[0] / height, self.crop[1] / width)
+        low = max(self.zoom[0], fitting)
+        high = max(self.zoom[1], 1.4 * fitting)
+        return low * math.exp(float(torch.rand(())) * math.log(high / low))

@@ -1,0 +1,135 @@
+"""Pictures with missing annotations, as tensors; batches that hold each group by its quota."""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from mtl_perception.dataset_index import AnnotatedPicture
+from mtl_perception.label_space import label_space
+
+from .augmentation import RandomView, Targets
+from .recipe import Group
+
+# nearer than this to anything that is not road, a teacher's "road" may as well be sidewalk
+TEACHER_MARGIN_PX = 48
+
+
+class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
+    """Each item has every target; a missing annotation is a target without valid pixels."""
+
+    def __init__(
+        self,
+        pictures: Sequence[AnnotatedPicture],
+        space: str,
+        f_px: float,
+        view: RandomView,
+    ) -> None:
+        """Take rows of an index, the label space and the focal length to train for."""
+        self.pictures = pictures
+        self.space = space
+        self.f_px = f_px
+        self.view = view
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        return len(self.pictures)
+
+    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, Targets]:
+        """Give the view of picture `index` that the random `seed` draws: draw = (index, seed)."""
+        index, seed = draw
+        row = self.pictures[index]
+        picture = row.read_picture()
+        targets = {
+            'segmentation': torch.from_numpy(allowed_classes(row, self.space, picture.shape[:2])),
+            'depth': torch.from_numpy(canonical_depth(row, self.f_px, picture.shape[:2])),
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.view(torch.from_numpy(picture).permute(2, 0, 1), targets)
+
+
+def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Give the bit set of classes that each pixel may be, (H, W) int64, 0 unlabelled."""
+    labels = row.read_labels()
+    if labels is None:
+        return np.zeros(size, np.int64)
+    source = label_space(row.label_space)
+    allowed = source.allowed_classes(space)[labels]
+    road, sidewalk = source.id_of('road'), source.id_of('sidewalk')
+    if row.label_source == 'teacher' and road is not None and sidewalk is not None:
+        table = source.allowed_classes(space)
+        doubtful = _doubtful_road(labels, source.names) | (labels == sidewalk)
+        allowed[doubtful] = table[road] | table[sidewalk]
+    return allowed
+
+
+def _doubtful_road(labels: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.bool_]:
+    """Find the road pixels that are near to something that stands still beside a road."""
+    passing = ('road', 'person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
+    beside = [k for k, name in enumerate(names) if name not in passing]
+    far = np.uint8(~np.isin(labels, beside))
+    distance = cv2.distanceTransform(far, cv2.DIST_L2, 3)
+    return (labels == names.index('road')) & (distance < TEACHER_MARGIN_PX)
+
+
+def canonical_depth(
+    row: AnnotatedPicture, f_px: float, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Give the depth that a camera of focal length f_px would need to see the same picture."""
+    depth_m = row.read_depth()
+    if depth_m is None or row.f_px is None:
+        return np.full(size, np.nan, np.float32)
+    return depth_m * np.float32(f_px / row.f_px)
+
+
+class QuotaSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (index, seed), each with `per_batch` pictures of every group.
+
+    Every group is shuffled anew each time it is used up. A batch depends on seed and step only,
+    so that a run resumed at a step goes on exactly as it would have.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[AnnotatedPicture],
+        groups: Sequence[Group],
+        steps: range,
+        seed: int,
+    ) -> None:
+        """Sort the pictures into groups. Raises ValueError if a group stays empty."""
+        self.members = [
+            [
+                index
+                for index, row in enumerate(pictures)
+                if row.source in group.sources and (row.depth_path or not group.needs_depth)
+            ]
+            for group in groups
+        ]
+        self.quotas = [group.per_batch for group in groups]
+        self.steps = steps
+        self.seed = seed
+        for group, members in zip(groups, self.members, strict=True):
+            if not members:
+                raise ValueError(f'no picture of {", ".join(group.sources)} is in the index')
+
+    def __len__(self) -> int:
+        """Count the batches."""
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield the batch of each step."""
+        for step in self.steps:
+            yield [draw for group in range(len(self.members)) for draw in self._draws(group, step)]
+
+    def _draws(self, group: int, step: int) -> Iterator[tuple[int, int]]:
+        members, quota = self.members[group], self.quotas[group]
+        for position in range(step * quota, (step + 1) * quota):
+            turn, place = divmod(position, len(members))
+            order = np.random.default_rng((self.seed, group, turn)).permutation(len(members))
+            seed = np.random.default_rng((self.seed, group, position)).integers(2**31)
+            yield members[order[place]], int(seed)

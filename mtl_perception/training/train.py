@@ -1,0 +1,192 @@
+"""Train a joint network by a recipe: `python -m mtl_perception.training.train RECIPE --data …`."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn, Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from mtl_perception.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.label_space import label_space
+from mtl_perception.network.deployed import DeployedNetwork, Normalise
+from mtl_perception.network.joint_network import FIXED_CHANNELS, JointNetwork
+from mtl_perception.offline.metrics import DepthMetrics, SegmentationMetrics
+
+from .augmentation import RandomView
+from .datasets import allowed_classes, AsymmetricDataset, canonical_depth, QuotaSampler
+from .losses import joint_loss
+from .pretrained import load_keras_mobilenet_v2
+from .recipe import read_recipe, Recipe
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train to the recipe's last step, from the newest checkpoint where there is one."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
+    changes = {'steps': options.steps} if options.steps else {}
+    recipe = read_recipe(options.recipe, **changes)
+    device = torch.device(options.device)
+    run = Run(recipe, options.data, device)
+    checkpoint = options.output / 'checkpoint.pt'
+    if checkpoint.is_file():
+        run.restore(checkpoint)
+    rows = read_index(options.data / 'index.csv', 'train', recipe.without_sources)
+    validation = read_index(options.data / 'index.csv', 'val', recipe.without_sources)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for step, (pictures, targets) in enumerate(_batches(rows, recipe, run.step, options.workers)):
+        run.advance(pictures, targets)
+        done = run.step % recipe.validate_every == 0 or run.step == recipe.steps
+        if done:
+            log.info('step %d: %s', run.step, validate(run.deployed(), validation, recipe, device))
+        if done or step % 100 == 99:
+            run.save(checkpoint)
+
+
+class Run:
+    """Network, optimiser, schedule, moving average and step: what a checkpoint holds."""
+
+    def __init__(self, recipe: Recipe, data: Path, device: torch.device) -> None:
+        """Start a run at step 0."""
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.device = device
+        self.network = build_network(recipe, data).to(device, memory_format=torch.channels_last)
+        self.normalise = Normalise(recipe.normalisation).to(device)
+        self.average = AveragedModel(
+            self.network,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),
+            use_buffers=True,
+        )
+        encoder = list(self.network.encoder.parameters())
+        others = [*self.network.decoder.parameters(), *self.network.heads.parameters()]
+        self.optimiser = AdamW(
+            [
+                {'params': encoder, 'lr': recipe.encoder_rate},
+                {'params': others, 'lr': recipe.decoder_rate},
+            ],
+            weight_decay=recipe.weight_decay,
+        )
+        self.schedule = LambdaLR(self.optimiser, self._rate)
+        self.step = 0
+
+    def _rate(self, step: int) -> float:
+        """Give the factor on the rates: linear warm-up, then half a cosine to zero."""
+        progress = min(step / self.recipe.steps, 1.0)
+        warm = min((step + 1) / self.recipe.warmup_steps, 1.0)
+        return warm * (1 + math.cos(math.pi * progress)) / 2
+
+    def advance(self, pictures: Tensor, targets: dict[str, Tensor]) -> None:
+        """Take one step on a batch."""
+        self.network.train()
+        x = self.normalise(pictures.to(self.device)).to(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            outputs = self.network(x)
+        targets = {task: target.to(self.device) for task, target in targets.items()}
+        loss, each = joint_loss(
+            outputs, targets, self.recipe.loss_weights, self.recipe.depth_activation
+        )
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        if self.step % 50 == 0:
+            log.info('step %d %s', self.step, {k: round(float(v), 4) for k, v in each.items()})
+
+    def deployed(self) -> DeployedNetwork:
+        """Wrap the moving average for evaluation."""
+        recipe = self.recipe
+        return DeployedNetwork(
+            self.average.module, recipe.normalisation, recipe.depth_activation, recipe.depth_range_m
+        ).eval()
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        parts = ('network', 'average', 'optimiser', 'schedule')
+        state = {part: getattr(self, part).state_dict() for part in parts}
+        torch.save({**state, 'step': self.step}, path.with_suffix('.part'))
+        os.replace(path.with_suffix('.part'), path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.step = state.pop('step')
+        for part, value in state.items():
+            getattr(self, part).load_state_dict(value)
+        log.info('resumed %s at step %d', path, self.step)
+
+
+def build_network(recipe: Recipe, data: Path) -> JointNetwork:
+    """Build the recipe's network, with pretrained encoder weights where it names them."""
+    channels = {'segmentation': len(label_space(recipe.label_space).names), **FIXED_CHANNELS}
+    network = JointNetwork(recipe.encoder, {task: channels[task] for task in recipe.tasks})
+    if recipe.pretrained:
+        load_keras_mobilenet_v2(network.encoder, data / recipe.pretrained)
+    if 'depth' in recipe.tasks and recipe.depth_activation == 'exp':
+        nn.init.constant_(network.heads['depth'][-1].bias, math.log(10.0))
+    return network
+
+
+@torch.inference_mode()
+def validate(
+    network: DeployedNetwork,
+    rows: Sequence[AnnotatedPicture],
+    recipe: Recipe,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Score labels given by hand and depth given by sensors, per source, at full size."""
+    names = label_space(recipe.label_space).names
+    scores: dict[str, Any] = {}
+    for row in rows:
+        picture = row.read_picture()
+        with torch.autocast(device.type, torch.bfloat16):
+            outputs = network(torch.from_numpy(picture)[None].to(device))
+        if row.label_source == 'human' and outputs.labels is not None:
+            allowed = allowed_classes(row, recipe.label_space, picture.shape[:2])
+            metrics = scores.setdefault((row.source, 'miou'), SegmentationMetrics(names))
+            metrics.add(outputs.labels[0].cpu().numpy(), allowed)
+        if row.depth_path is not None and outputs.depth is not None:
+            truth = canonical_depth(row, recipe.training_f_px, picture.shape[:2])
+            metrics = scores.setdefault((row.source, 'depth'), DepthMetrics())
+            metrics.add(outputs.depth[0].cpu().numpy(), truth)
+    return {f'{source} {what}': metrics.summary() for (source, what), metrics in scores.items()}
+
+
+def _batches(
+    rows: Sequence[AnnotatedPicture], recipe: Recipe, first: int, workers: int
+) -> Iterable[tuple[Tensor, dict[str, Tensor]]]:
+    dataset = AsymmetricDataset(
+        rows, recipe.label_space, recipe.training_f_px, RandomView(recipe.crop, recipe.zoom)
+    )
+    sampler = QuotaSampler(rows, recipe.groups, range(first, recipe.steps), recipe.seed)
+    loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers)
+    return tqdm(loader, initial=first, total=recipe.steps, unit='step', mininterval=10)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('recipe', type=Path, help='a YAML file of config/training/')
+    parser.add_argument('--data', type=Path, required=True, help='folder of index.csv')
+    parser.add_argument('--output', type=Path, required=True, help='folder for checkpoints')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--workers', type=int, default=1, help='processes that read pictures')
+    parser.add_argument('--steps', type=int, help="instead of the recipe's")
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    main()
