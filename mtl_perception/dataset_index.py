@@ -33,7 +33,7 @@ class AnnotatedPicture:
 
     def read_picture(self) -> NDArray[np.uint8]:
         """Read the picture as (H, W, 3) RGB. Raises ValueError if it cannot be decoded."""
-        return cv2.cvtColor(_read(self.picture_path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return np.ascontiguousarray(_read(self.picture_path, cv2.IMREAD_COLOR)[..., ::-1])
 
     def read_labels(self) -> NDArray[np.uint8] | None:
         """Read the class ids (H, W) in `label_space`, 255 unlabelled."""
@@ -91,7 +91,7 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
 
 
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), flags)
+    image: NDArray[np.uint8] | None = cv2.imread(str(path), flags)
     if image is None:
         raise ValueError(f'{path} is missing or no picture that OpenCV reads; restore the file')
     return image

@@ -42,7 +42,8 @@ class ResidualUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape (B, C, h, w)."""
-        return x + self.convs(x)
+        residual: Tensor = self.convs(x)
+        return x + residual
 
 
 class RefineStage(nn.Module):
@@ -70,7 +71,8 @@ class RefineStage(nn.Module):
             size = maps[0].shape[-2:]
             maps.append(functional.interpolate(coarser, size, mode='bilinear'))
         fused = sum(maps[1:], maps[0])
-        return self.refinement(self.pooling(functional.relu6(fused)))
+        refined: Tensor = self.refinement(self.pooling(functional.relu6(fused)))
+        return refined
 
 
 class LightWeightRefineNet(nn.Module):

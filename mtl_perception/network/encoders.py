@@ -31,13 +31,14 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in, h, w) to (B, out, h / stride, w / stride)."""
-        return x + self.conv(x) if self.residual else self.conv(x)
+        projected: Tensor = self.conv(x)
+        return x + projected if self.residual else projected
 
 
 class MobileNetV2(nn.Module):
     """MobileNet-v2, width 1.0, without its classifier; two features each at 1/16 and 1/32."""
 
-    feature_channels = ((24,), (32,), (64, 96), (160, 320))
+    feature_channels: tuple[tuple[int, ...], ...] = ((24,), (32,), (64, 96), (160, 320))
     # expansion, channels, blocks, stride: table 2 of arXiv 1801.04381
     _GROUPS = (
         (1, 16, 1, 1),
@@ -97,7 +98,8 @@ class ResNet(nn.Module):
         return features
 
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {
+Encoder = MobileNetV2 | ResNet
+ENCODERS: dict[str, Callable[[], Encoder]] = {
     'mobilenet_v2': MobileNetV2,
     'resnet18': lambda: ResNet(resnet.resnet18),
     'resnet34': lambda: ResNet(resnet.resnet34),
@@ -107,7 +109,7 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def build_encoder(name: str) -> nn.Module:
+def build_encoder(name: str) -> Encoder:
     """Build the encoder of that name, randomly initialised.
 
     Its `feature_channels` declares the channels of each feature, grouped by STRIDES. Raises

@@ -1,0 +1,1 @@
+"""The engine without ROS: pictures, videos, folders, bags, evaluation."""

@@ -1,0 +1,1 @@
+"""Training from asymmetric annotations; nothing else of the package imports it."""

@@ -72,9 +72,11 @@ def _doubtful_road(labels: NDArray[np.uint8], names: Sequence[str]) -> NDArray[n
     """Find the road pixels that are near to something that stands still beside a road."""
     passing = ('road', 'person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
     beside = [k for k, name in enumerate(names) if name not in passing]
-    far = np.uint8(~np.isin(labels, beside))
-    distance = cv2.distanceTransform(far, cv2.DIST_L2, 3)
-    return (labels == names.index('road')) & (distance < TEACHER_MARGIN_PX)
+    far = (~np.isin(labels, beside)).astype(np.uint8)
+    distance: NDArray[np.float32] = cv2.distanceTransform(far, cv2.DIST_L2, 3)
+    near: NDArray[np.bool_] = distance < TEACHER_MARGIN_PX
+    near &= labels == names.index('road')
+    return near
 
 
 def canonical_depth(

@@ -44,7 +44,7 @@ def inverse_huber(raw: Tensor, depth_m: Tensor) -> Tensor:
 
 
 def normals_cosine(raw: Tensor, normals: Tensor) -> Tensor:
-    """One minus the cosine; raw (B, 3, h, w), normals (B, 3, H, W) unit vectors, NaN if unknown."""
+    """One minus the cosine; raw (B, 3, h, w), normals (B, 3, H, W) units, NaN if unknown."""
     valid = normals.isfinite().all(1)
     cosine = functional.cosine_similarity(_upsample(raw, normals), normals.nan_to_num(), dim=1)
     return _masked_mean(1 - cosine, valid)

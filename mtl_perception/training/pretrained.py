@@ -8,27 +8,30 @@ from numpy.typing import NDArray
 import torch
 from torch import nn, Tensor
 
-from mtl_perception.network.encoders import MobileNetV2
+from mtl_perception.network.encoders import InvertedResidual, MobileNetV2
 
 KERAS_EPSILON = 1e-3
 TORCH_EPSILON = 1e-5
 
 
-def load_keras_mobilenet_v2(encoder: MobileNetV2, path: Path) -> None:
+def load_keras_mobilenet_v2(encoder: nn.Module, path: Path) -> None:
     """Load Keras Applications' MobileNet-v2 from an .npz of arrays in torch's layout.
 
     Keras' first block has no expansion; ours starts as the identity. Keras adds 1e-3 to the
-    variances, torch 1e-5: the difference goes into the statistics.
+    variances, torch 1e-5: the difference goes into the statistics. Raises FileNotFoundError if
+    path is absent, ValueError if the encoder is another.
     """
+    if not isinstance(encoder, MobileNetV2):
+        raise ValueError(f'{path} is for mobilenet_v2, the encoder is {type(encoder).__name__}')
     if not path.is_file():
         raise FileNotFoundError(f'pretrained weights {path} do not exist; see `pretrained`')
     arrays: Mapping[str, NDArray[np.float32]] = np.load(path)
     _load_unit(encoder.stem, arrays, 'stem.conv', 'stem.bn')
-    blocks = [block for group in encoder.groups for block in group]
+    blocks = [m for m in encoder.modules() if isinstance(m, InvertedResidual)]
     for index, block in enumerate(blocks):
         for unit, name in zip(block.conv, ('expand', 'dw', 'project'), strict=True):
             if index == 0 and name == 'expand':
-                _start_as_identity(unit, encoder.stem[1])
+                _start_as_identity(unit, encoder.stem)
             else:
                 prefix = f'blocks.{index}.{name}'
                 _load_unit(unit, arrays, prefix, f'{prefix}_bn')
@@ -46,17 +49,18 @@ def _load_unit(
 
 
 @torch.no_grad()
-def _start_as_identity(unit: nn.Module, previous_norm: nn.BatchNorm2d) -> None:
-    """Make 1x1 convolution and batch norm undo each other on what relu6 after a norm lets through.
+def _start_as_identity(unit: nn.Module, previous: nn.Module) -> None:
+    """Make 1x1 convolution and batch norm undo each other on what the previous relu6 lets through.
 
-    The statistics are those of clipped Gaussian variables with the norm's mean and deviation.
+    The statistics are those of clipped Gaussian variables with the mean and deviation that the
+    previous batch norm gives.
     """
-    generator = torch.Generator().manual_seed(0)
-    sample = torch.randn(100_000, previous_norm.num_features, generator=generator)
-    clipped = (sample * previous_norm.weight + previous_norm.bias).clamp(0, 6)
-    conv, norm = unit[0], unit[1]
-    nn.init.dirac_(conv.weight)
-    norm.running_mean.copy_(clipped.mean(0))
-    norm.running_var.copy_(clipped.var(0) + 1e-3)
-    norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-    norm.bias.copy_(norm.running_mean)
+    scale, shift = previous.get_parameter('1.weight'), previous.get_parameter('1.bias')
+    sample = torch.randn(100_000, len(scale), generator=torch.Generator().manual_seed(0))
+    clipped = (sample * scale + shift).clamp(0, 6)
+    variance = clipped.var(0) + KERAS_EPSILON
+    nn.init.dirac_(unit.get_parameter('0.weight'))
+    unit.get_buffer('1.running_mean').copy_(clipped.mean(0))
+    unit.get_buffer('1.running_var').copy_(variance)
+    unit.get_parameter('1.weight').copy_((variance + TORCH_EPSILON).sqrt())
+    unit.get_parameter('1.bias').copy_(clipped.mean(0))

@@ -1,13 +1,15 @@
 """Train a joint network by a recipe: `python -m mtl_perception.training.train RECIPE --data …`."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 import logging
 import math
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import nn, Tensor
 from torch.optim import AdamW
@@ -17,13 +19,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mtl_perception.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.engine import Prediction
 from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork, Normalise
 from mtl_perception.network.joint_network import FIXED_CHANNELS, JointNetwork
-from mtl_perception.offline.metrics import DepthMetrics, SegmentationMetrics
+from mtl_perception.offline.evaluate import Scale, score
 
 from .augmentation import RandomView
-from .datasets import allowed_classes, AsymmetricDataset, canonical_depth, QuotaSampler
+from .datasets import AsymmetricDataset, QuotaSampler
 from .losses import joint_loss
 from .pretrained import load_keras_mobilenet_v2
 from .recipe import read_recipe, Recipe
@@ -62,11 +65,12 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
-        self.network = build_network(recipe, data).to(device, memory_format=torch.channels_last)
+        self.network = build_network(recipe, data).to(device)
+        self.network.to(memory_format=torch.channels_last)
         self.normalise = Normalise(recipe.normalisation).to(device)
         self.average = AveragedModel(
             self.network,
-            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
         encoder = list(self.network.encoder.parameters())
@@ -97,7 +101,7 @@ class Run:
         loss, each = joint_loss(
             outputs, targets, self.recipe.loss_weights, self.recipe.depth_activation
         )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
@@ -111,7 +115,10 @@ class Run:
         """Wrap the moving average for evaluation."""
         recipe = self.recipe
         return DeployedNetwork(
-            self.average.module, recipe.normalisation, recipe.depth_activation, recipe.depth_range_m
+            self.average.module,
+            recipe.normalisation,
+            recipe.depth_activation,
+            recipe.depth_range_m,
         ).eval()
 
     def save(self, path: Path) -> None:
@@ -137,44 +144,36 @@ def build_network(recipe: Recipe, data: Path) -> JointNetwork:
     if recipe.pretrained:
         load_keras_mobilenet_v2(network.encoder, data / recipe.pretrained)
     if 'depth' in recipe.tasks and recipe.depth_activation == 'exp':
-        nn.init.constant_(network.heads['depth'][-1].bias, math.log(10.0))
+        nn.init.constant_(network.get_parameter('heads.depth.2.bias'), math.log(10.0))
     return network
 
 
-@torch.inference_mode()
 def validate(
     network: DeployedNetwork,
     rows: Sequence[AnnotatedPicture],
     recipe: Recipe,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Score labels given by hand and depth given by sensors, per source, at full size."""
-    names = label_space(recipe.label_space).names
-    scores: dict[str, Any] = {}
-    for row in rows:
-        picture = row.read_picture()
+    """Score the network on pictures at full size, see offline.evaluate.score."""
+
+    @torch.inference_mode()
+    def predict(picture: NDArray[np.uint8]) -> Prediction:
         with torch.autocast(device.type, torch.bfloat16):
             outputs = network(torch.from_numpy(picture)[None].to(device))
-        if row.label_source == 'human' and outputs.labels is not None:
-            allowed = allowed_classes(row, recipe.label_space, picture.shape[:2])
-            metrics = scores.setdefault((row.source, 'miou'), SegmentationMetrics(names))
-            metrics.add(outputs.labels[0].cpu().numpy(), allowed)
-        if row.depth_path is not None and outputs.depth is not None:
-            truth = canonical_depth(row, recipe.training_f_px, picture.shape[:2])
-            metrics = scores.setdefault((row.source, 'depth'), DepthMetrics())
-            metrics.add(outputs.depth[0].cpu().numpy(), truth)
-    return {f'{source} {what}': metrics.summary() for (source, what), metrics in scores.items()}
+        return Prediction(*(None if x is None else x[0].cpu().numpy() for x in outputs))
+
+    return score(predict, rows, Scale(recipe.label_space, recipe.training_f_px))
 
 
 def _batches(
     rows: Sequence[AnnotatedPicture], recipe: Recipe, first: int, workers: int
-) -> Iterable[tuple[Tensor, dict[str, Tensor]]]:
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     dataset = AsymmetricDataset(
         rows, recipe.label_space, recipe.training_f_px, RandomView(recipe.crop, recipe.zoom)
     )
     sampler = QuotaSampler(rows, recipe.groups, range(first, recipe.steps), recipe.seed)
     loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers)
-    return tqdm(loader, initial=first, total=recipe.steps, unit='step', mininterval=10)
+    yield from tqdm(loader, initial=first, total=recipe.steps, unit='step', mininterval=10)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,0 +1,27 @@
+"""Fields of sensor_msgs messages from and to arrays; imports no ROS, serves rclpy and rosbags."""
+
+from mtl_perception.messages.clouds import CloudFields, encode_cloud, PointFieldSpec
+from mtl_perception.messages.compressed import decode_compressed
+from mtl_perception.messages.images import (
+    Buffer,
+    byte_array,
+    decode_image,
+    depth_to_millimetres,
+    encode_image,
+    ImageFields,
+    MAX_SIDE_PX,
+)
+
+__all__ = [
+    'MAX_SIDE_PX',
+    'Buffer',
+    'CloudFields',
+    'ImageFields',
+    'PointFieldSpec',
+    'byte_array',
+    'decode_compressed',
+    'decode_image',
+    'depth_to_millimetres',
+    'encode_cloud',
+    'encode_image',
+]

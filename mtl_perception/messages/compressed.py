@@ -1,0 +1,80 @@
+"""Fields of sensor_msgs/CompressedImage to a picture."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_perception.messages.images import Buffer, MAX_SIDE_PX
+
+_PNG_START = b'\x89PNG\r\n\x1a\n'
+_JPEG_START = b'\xff\xd8\xff'
+_JPEG_END = b'\xff\xd9'
+# SOF0..SOF15 carry the size; C4, C8 and CC between them are tables
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN = 0xDA
+# TEM and RST0..RST7 stand alone, without a length
+_JPEG_LONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG to a picture (H, W, 3), RGB, C-contiguous.
+
+    The bytes tell which of the two it is; `format` only names the image in errors. Grey becomes
+    RGB, 16 bits become 8, and an EXIF rotation is left alone, since CameraInfo describes the
+    sensor's pixels. Raises ValueError, with the format and the sizes, if data is neither, is cut
+    off or damaged, or has a side not within 1..16384 (found before memory is taken).
+    """
+    content = np.frombuffer(data, np.uint8).tobytes()
+    name = f"compressed image of format '{format}', {len(content)} bytes"
+    if content.startswith(_PNG_START):
+        width, height = _png_size(content)
+    elif content.startswith(_JPEG_START):
+        width, height = _jpeg_size(content)
+    else:
+        raise ValueError(
+            f'{name}: neither JPEG nor PNG, it starts with {content[:8].hex(" ") or "nothing"}; '
+            'set the image transport to one of these'
+        )
+    if not (width and height):
+        raise ValueError(f'{name}: damaged or cut off; check the connection to the camera')
+    if max(width, height) > MAX_SIDE_PX:
+        raise ValueError(f'{name}: {width}x{height}; a side must be within 1..{MAX_SIDE_PX}')
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f'{name}, {width}x{height}: OpenCV says {error}') from error
+    if image is None or image.shape != (height, width, 3):
+        raise ValueError(f'{name}, {width}x{height}: damaged or cut off; check the connection')
+    picture: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    return picture
+
+
+def _png_size(content: bytes) -> tuple[int, int]:
+    """Read width and height of the header chunk, which must come first; zeros if it is not."""
+    if content[12:16] != b'IHDR' or len(content) < 24:
+        return 0, 0
+    return int.from_bytes(content[16:20], 'big'), int.from_bytes(content[20:24], 'big')
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int]:
+    """Walk the segments to the scan; give width and height of the frame, zeros if it is torn."""
+    width = height = 0
+    position = 2
+    while position + 9 <= len(content) and content[position] == 0xFF:
+        marker = content[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker in _JPEG_LONE:
+            position += 2
+            continue
+        if marker in _JPEG_FRAMES:
+            height = int.from_bytes(content[position + 5 : position + 7], 'big')
+            width = int.from_bytes(content[position + 7 : position + 9], 'big')
+        elif marker == _JPEG_SCAN:
+            # some versions of libjpeg fill what a torn file lacks with grey and say nothing
+            whole = content.rfind(_JPEG_END, position) > 0
+            return (width, height) if whole else (0, 0)
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], 'big')
+    return 0, 0

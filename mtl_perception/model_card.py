@@ -1,0 +1,166 @@
+"""Model cards: what a weights file needs to be used, in a YAML file of the same name."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, MISSING
+import hashlib
+from pathlib import Path
+import sysconfig
+from typing import Any
+
+import yaml
+
+from .label_space import label_space, LABEL_SPACES
+from .network.deployed import DeployedNetwork, DEPTH_ACTIVATIONS, NORMALISATIONS
+from .network.joint_network import JointNetwork
+
+PACKAGE = 'mtl_perception'
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """How a weights file is to be used, and where it comes from.
+
+    `tasks` gives the channels of each head; `classes` the slice [start, stop) of the segmentation
+    logits that `label_space` names (all if None). Depth holds for a camera of focal length
+    `training_f_px` (None: unknown). Sizes are (width, height) in pixels.
+    """
+
+    name: str
+    encoder: str
+    tasks: Mapping[str, int]
+    label_space: str
+    normalisation: str
+    depth_activation: str
+    depth_range_m: tuple[float, float]
+    training_f_px: float | None
+    training_size: tuple[int, int] | None
+    licence: str
+    sha256: str
+    classes: tuple[int, int] | None = None
+    residual_units: bool = False
+    data: str = ''
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the weights. Raises ValueError."""
+        _check_choice('normalisation', self.normalisation, NORMALISATIONS)
+        _check_choice('depth_activation', self.depth_activation, DEPTH_ACTIVATIONS)
+        _check_choice('label_space', self.label_space, LABEL_SPACES)
+        near, far = self.depth_range_m
+        if not 0 < near < far:
+            raise ValueError(f'depth_range_m is [{near}, {far}]; expected 0 < nearest < farthest')
+        if self.training_f_px is not None and not self.training_f_px > 0:
+            raise ValueError(f'training_f_px is {self.training_f_px}; expected > 0 or null')
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        logits = self.tasks.get('segmentation')
+        if logits is None:
+            return
+        start, stop = self.classes or (0, logits)
+        expected = len(label_space(self.label_space).names)
+        if not 0 <= start < stop <= logits or stop - start != expected:
+            raise ValueError(
+                f'classes [{start}, {stop}) of {logits} logits do not give the {expected} classes '
+                f"of label space '{self.label_space}'"
+            )
+
+    def build(self) -> JointNetwork:
+        """Build the network, randomly initialised."""
+        return JointNetwork(self.encoder, self.tasks, self.residual_units)
+
+    def deploy(self, network: JointNetwork) -> DeployedNetwork:
+        """Wrap the network in what this card says of its input and output."""
+        return DeployedNetwork(
+            network, self.normalisation, self.depth_activation, self.depth_range_m, self.classes
+        ).eval()
+
+
+def find_weights(weights: str | Path) -> Path:
+    """Find a weights file: the path of a .safetensors, or a name in the weights folder.
+
+    Raises FileNotFoundError that names the places looked at.
+    """
+    path = Path(weights)
+    if path.suffix == '.safetensors':
+        if path.is_file():
+            return path
+        raise FileNotFoundError(f'weights {path} do not exist; correct the path')
+    candidates = [folder / f'{weights}.safetensors' for folder in weights_folders()]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"weights '{weights}' are in none of {', '.join(str(c.parent) for c in candidates)}; "
+        'give one of the names there, or the path of a .safetensors file'
+    )
+
+
+def weights_folders() -> list[Path]:
+    """List where weights lie: the source tree, the overlay's share folder, pip's share folder."""
+    package = Path(__file__).resolve().parent
+    prefixes = [parent for parent in package.parents if (parent / 'share' / PACKAGE).is_dir()]
+    shares = [prefix / 'share' / PACKAGE for prefix in prefixes]
+    shares.append(Path(sysconfig.get_path('data')) / 'share' / PACKAGE)
+    return [folder / 'weights' for folder in (package.parent, *dict.fromkeys(shares))]
+
+
+def read_card(weights_path: Path) -> ModelCard:
+    """Read the card beside a weights file and compare the checksum.
+
+    Raises FileNotFoundError if the card is missing, ValueError if it is not a card or the
+    weights are not the ones that it describes.
+    """
+    path = weights_path.with_suffix('.yaml')
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'model card {path} is missing; put it beside the weights, or make one by '
+            '`mtl_perception import-checkpoint`'
+        )
+    card = parse_card(path)
+    found = sha256_of(weights_path)
+    if found != card.sha256:
+        raise ValueError(
+            f'weights {weights_path} have sha256 {found}, their card expects {card.sha256}; '
+            'copy both files again'
+        )
+    return card
+
+
+def parse_card(path: Path) -> ModelCard:
+    """Parse a card; ValueError names the file and what is wrong in it."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'model card {path} is not YAML: {error}') from error
+    if not isinstance(values, dict):
+        raise ValueError(f'model card {path} holds {type(values).__name__}; expected keys')
+    known = {f.name: f for f in fields(ModelCard)}
+    required = {n for n, f in known.items() if f.default is f.default_factory is MISSING}
+    unknown, missing = values.keys() - known.keys(), required - values.keys()
+    if unknown or missing:
+        raise ValueError(
+            f'model card {path} has unknown keys {sorted(unknown)} and lacks {sorted(missing)}; '
+            f'known are {", ".join(known)}'
+        )
+    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return ModelCard(**fixed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'model card {path} is wrong: {error}') from error
+
+
+def write_card(card: ModelCard, weights_path: Path) -> None:
+    """Write the card beside its weights."""
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(card).items()}
+    weights_path.with_suffix('.yaml').write_text(yaml.safe_dump(values, sort_keys=False, width=99))
+
+
+def sha256_of(path: Path) -> str:
+    """Give the sha256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_choice(key: str, value: str, known: Mapping[str, object]) -> None:
+    if value not in known:
+        raise ValueError(f"{key} is '{value}'; choose of {', '.join(known)}")

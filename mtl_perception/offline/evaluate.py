@@ -1,0 +1,117 @@
+"""Score a model on the annotated pictures of an index, per source and together."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mtl_perception.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.engine import Engine, Prediction
+from mtl_perception.geometry import focal_factor
+from mtl_perception.label_space import label_space
+
+from .metrics import DepthMetrics, SegmentationMetrics
+
+ALL = 'all'
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What predictions mean: the label space of their ids, the focal length of their depth."""
+
+    label_space: str
+    training_f_px: float | None
+
+
+class _Scores:
+    """The metrics of one source."""
+
+    def __init__(self, space: str) -> None:
+        self.segmentation = SegmentationMetrics(label_space(space).names)
+        self.depth = DepthMetrics()
+
+    def summary(self) -> dict[str, Any]:
+        tasks = {'segmentation': self.segmentation.summary(), 'depth': self.depth.summary()}
+        return {task: summary for task, summary in tasks.items() if summary['pictures']}
+
+
+def score(
+    predict: Callable[[NDArray[np.uint8]], Prediction],
+    rows: Iterable[AnnotatedPicture],
+    scale: Scale,
+) -> dict[str, Any]:
+    """Score what predict says of the pictures: {'sources': {name: {task: …}}, 'all': {task: …}}.
+
+    Labels count where a person made them, depth where a sensor did; machine labels never do.
+    """
+    scores: dict[str, _Scores] = {ALL: _Scores(scale.label_space)}
+    for row in rows:
+        prediction = predict(row.read_picture())
+        each = scores.setdefault(row.source, _Scores(scale.label_space))
+        for target in (scores[ALL], each):
+            _add_labels(target.segmentation, row, prediction, scale)
+            _add_depth(target.depth, row, prediction, scale)
+    summaries = {name: each.summary() for name, each in scores.items()}
+    return {'sources': {n: s for n, s in summaries.items() if s and n != ALL}, ALL: summaries[ALL]}
+
+
+def evaluate(
+    index: Path, weights: str, split: str | None, sources: tuple[str, ...], device: str = 'auto'
+) -> dict[str, Any]:
+    """Score the weights on the rows of an index; of all its sources if none is named.
+
+    Raises ValueError if the index has no such rows.
+    """
+    engine = Engine(weights, device=device)
+    rows = read_index(index, split)
+    rows = [row for row in rows if not sources or row.source in sources]
+    if not rows:
+        raise ValueError(f"index {index} has no row of {', '.join(sources)} in split '{split}'")
+    scale = Scale(engine.card.label_space, engine.card.training_f_px)
+    report = score(engine.predict, tqdm(rows, unit='picture'), scale)
+    return {'weights': engine.card.name, 'split': split or 'all', **report}
+
+
+def write_report(report: dict[str, Any], path: Path | None) -> None:
+    """Print the figures; write them to a JSON file as well if there is a path."""
+    for name, tasks in {**report['sources'], ALL: report[ALL]}.items():
+        for task, figures in tasks.items():
+            print(f'{name:22} {task:13} {_line(figures)}')
+    if path:
+        path.write_text(json.dumps(report, indent=2) + '\n')
+
+
+def _line(figures: dict[str, Any]) -> str:
+    return '  '.join(
+        f'{key} {value:.3f}' if isinstance(value, float) else f'{key} {value}'
+        for key, value in figures.items()
+        if not isinstance(value, dict)
+    )
+
+
+def _add_labels(
+    metrics: SegmentationMetrics, row: AnnotatedPicture, prediction: Prediction, scale: Scale
+) -> None:
+    if row.label_source != 'human' or prediction.labels is None:
+        return
+    labels = row.read_labels()
+    if labels is not None:
+        space = label_space(row.label_space)
+        metrics.add(prediction.labels, space.allowed_classes(scale.label_space)[labels])
+
+
+def _add_depth(
+    metrics: DepthMetrics, row: AnnotatedPicture, prediction: Prediction, scale: Scale
+) -> None:
+    truth_m = row.read_depth()
+    if truth_m is None or prediction.depth is None:
+        return
+    factor = 1.0
+    if row.f_px is not None and scale.training_f_px is not None:
+        factor = focal_factor(row.f_px, scale.training_f_px)
+    metrics.add(prediction.depth * np.float32(factor), truth_m)

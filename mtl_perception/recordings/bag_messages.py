@@ -1,0 +1,28 @@
+"""Messages to write into bags, of ROS 2 Jazzy's types, without ROS."""
+
+from typing import Any
+
+from ..messages import CloudFields, ImageFields
+from .bags import TYPES
+
+
+def new_message(message_type: str, **fields: Any) -> Any:
+    """Make a message of a type like `sensor_msgs/msg/Image`; every field must be given."""
+    return TYPES.types[message_type](**fields)
+
+
+def new_header(stamp_ns: int, frame_id: str) -> Any:
+    """Make a std_msgs/Header; the stamp is in nanoseconds since 1970."""
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    stamp = new_message('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    return new_message('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+
+def field_message(header: Any, fields: ImageFields | CloudFields) -> Any:
+    """Make a sensor_msgs/Image or PointCloud2 of its fields."""
+    if isinstance(fields, ImageFields):
+        return new_message('sensor_msgs/msg/Image', header=header, **vars(fields))
+    points = [new_message('sensor_msgs/msg/PointField', **vars(f)) for f in fields.fields]
+    return new_message(
+        'sensor_msgs/msg/PointCloud2', header=header, **(vars(fields) | {'fields': points})
+    )

@@ -1,0 +1,240 @@
+"""rosbag2 files, mcap or sqlite3: reading and writing, without ROS."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+import shutil
+import sqlite3
+import struct
+from typing import Any, Self
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+
+STORAGES = ('mcap', 'sqlite3')
+# the message types that bags are written with
+TYPES = get_typestore(Stores.ROS2_JAZZY)
+# what rosbag2 writes for "never"
+_FOREVER = QosTime(9223372036, 854775807)
+# what rosbags raises where a bag is cut short or overwritten
+_TORN = (
+    *(AnyReaderError, ReaderError, sqlite3.DatabaseError, struct.error, UnicodeDecodeError),
+    *(AssertionError, KeyError, IndexError, TypeError, EOFError),
+)
+
+
+@dataclass(frozen=True)
+class TopicQos:
+    """The quality of service that a topic's publisher offers; it keeps the last `depth`."""
+
+    reliable: bool = True
+    transient_local: bool = False
+    depth: int = 10
+
+
+@dataclass(frozen=True)
+class BagTopic:
+    """A topic of a bag: its name, its type as `sensor_msgs/msg/Image`, and how many messages."""
+
+    name: str
+    type: str
+    qos: TopicQos
+    count: int
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it lies in the bag: when it was recorded, and its CDR bytes."""
+
+    stamp_ns: int
+    topic: str
+    data: bytes
+
+
+class BagReader:
+    """A rosbag2 to read from, as a context manager; `topics` is what it has, by name."""
+
+    def __init__(self, path: Path) -> None:
+        """Find the bag: the folder with its metadata.yaml, or one .mcap or .db3 file.
+
+        Raises FileNotFoundError if there is no bag, ValueError if it is a ROS 1 bag.
+        """
+        if path.suffix == '.bag':
+            raise ValueError(
+                f'{path} is a ROS 1 bag, expected a rosbag2; convert it by '
+                f'`rosbags-convert --src {path} --dst {path.with_suffix("")}`'
+            )
+        if not is_bag(path):
+            raise FileNotFoundError(
+                f'{path} is no rosbag2; give the folder with its metadata.yaml, '
+                'or its .mcap or .db3 file'
+            )
+        self.path = path
+        self.topics: dict[str, BagTopic] = {}
+        self._reader = AnyReader([path], default_typestore=TYPES)
+
+    def __enter__(self) -> Self:
+        """Open the bag. Raises ValueError if it cannot be read."""
+        with _torn_bags_named(self.path):
+            self._reader.open()
+        for topic in map(_topic_of, self._reader.connections):
+            known = self.topics.get(topic.name, replace(topic, count=0))
+            self.topics[topic.name] = replace(known, count=known.count + topic.count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the bag."""
+        self._reader.close()
+
+    @property
+    def start_ns(self) -> int:
+        """When the first message was recorded."""
+        return self._reader.start_time
+
+    @property
+    def end_ns(self) -> int:
+        """When the last message was recorded."""
+        return self._reader.end_time - 1
+
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
+        """Read the messages of these topics (all if None) in the order of their recording.
+
+        Raises ValueError if the bag does not have a topic, or is torn.
+        """
+        unknown = set(topics or ()) - self.topics.keys()
+        if unknown:
+            raise ValueError(
+                f'bag {self.path} has no topic {", ".join(sorted(unknown))}; '
+                f'it has {", ".join(sorted(self.topics)) or "none"}'
+            )
+        wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
+        # rosbags takes an empty list for "all"
+        if wanted:
+            with _torn_bags_named(self.path):
+                for connection, stamp_ns, data in self._reader.messages(wanted):
+                    yield RawMessage(stamp_ns, connection.topic, bytes(data))
+
+    def parse(self, message: RawMessage) -> Any:
+        """Decode a message of this bag into an object with the fields of its type."""
+        with _torn_bags_named(self.path):
+            return self._reader.deserialize(message.data, self.topics[message.topic].type)
+
+
+class BagWriter:
+    """A rosbag2 to write, as a context manager; it is removed if the writing fails.
+
+    `counts` are the messages written so far, by topic.
+    """
+
+    def __init__(self, path: Path, storage: str = 'mcap') -> None:
+        """Name the folder and one of STORAGES. Raises FileExistsError, or ValueError."""
+        if storage not in STORAGES:
+            raise ValueError(
+                f"bag storage '{storage}' is unknown; choose of {', '.join(STORAGES)}"
+            )
+        if path.exists():
+            raise FileExistsError(f'{path} exists already; remove it, or give another path')
+        plugin = StoragePlugin[storage.upper()]
+        self._path = path
+        self._writer = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=plugin)
+        self._connections: dict[str, Connection] = {}
+        self.counts: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        """Make the folder."""
+        self._writer.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write the index and metadata.yaml, or remove what there is if an error is raised."""
+        if kind is None:
+            self._writer.close()
+        else:
+            self._writer.abort()
+            shutil.rmtree(self._path, ignore_errors=True)
+
+    def add_topic(self, name: str, message_type: str, qos: TopicQos | None = None) -> None:
+        """Announce a topic, of a type that ROS 2 Jazzy has; a known one stays as it is.
+
+        Raises ValueError if the type is unknown.
+        """
+        if name in self._connections:
+            return
+        if message_type not in TYPES.types:
+            raise ValueError(f'{name} has type {message_type}, which ROS 2 Jazzy does not have')
+        profiles = [_rosbags_qos(qos or TopicQos())]
+        self._connections[name] = self._writer.add_connection(
+            name, message_type, typestore=TYPES, offered_qos_profiles=profiles
+        )
+        self.counts[name] = 0
+
+    def write(self, topic: str, stamp_ns: int, message: Any, qos: TopicQos | None = None) -> None:
+        """Write a message of `new_message` as recorded at that time; announce its topic if new."""
+        self.add_topic(topic, message.__msgtype__, qos)
+        data = TYPES.serialize_cdr(message, message.__msgtype__)
+        self.write_raw(RawMessage(stamp_ns, topic, bytes(data)))
+
+    def write_raw(self, message: RawMessage) -> None:
+        """Write the bytes of a message of an announced topic."""
+        connection = self._connections[message.topic]
+        self._writer.write(connection, message.stamp_ns, message.data)
+        self.counts[message.topic] += 1
+
+
+def is_bag(path: Path) -> bool:
+    """Tell whether a path is a rosbag2: a folder with a metadata.yaml, an .mcap or .db3 file."""
+    return (path / 'metadata.yaml').is_file() or (
+        path.suffix in ('.mcap', '.db3') and path.is_file()
+    )
+
+
+@contextmanager
+def _torn_bags_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _TORN as error:
+        raise ValueError(
+            f'bag {path} cannot be read ({type(error).__name__}: {error}); copy it again, or try '
+            '`mcap recover` for an .mcap file, `ros2 bag reindex` for a folder'
+        ) from error
+
+
+def _topic_of(connection: Connection) -> BagTopic:
+    extension = connection.ext
+    offered = extension.offered_qos_profiles if isinstance(extension, ConnectionExtRosbag2) else ()
+    qos = TopicQos()
+    if offered:
+        qos = TopicQos(
+            offered[0].reliability != QosReliability.BEST_EFFORT,
+            offered[0].durability == QosDurability.TRANSIENT_LOCAL,
+            # a recorder that could not find out the history writes 0
+            offered[0].depth or qos.depth,
+        )
+    return BagTopic(connection.topic, connection.msgtype, qos, connection.msgcount)
+
+
+def _rosbags_qos(qos: TopicQos) -> Qos:
+    durability = QosDurability.TRANSIENT_LOCAL if qos.transient_local else QosDurability.VOLATILE
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=qos.depth,
+        reliability=QosReliability.RELIABLE if qos.reliable else QosReliability.BEST_EFFORT,
+        durability=durability,
+        deadline=_FOREVER,
+        lifespan=_FOREVER,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )

@@ -1,0 +1,137 @@
+"""The publishers of one camera, and arrays into messages."""
+
+from collections.abc import Collection, Mapping
+import copy
+from typing import Any
+
+from mtl_perception.label_space import LabelSpace
+from mtl_perception.messages import byte_array, CloudFields, ImageFields
+from mtl_perception.products import DEPTH, LABELS, POINTS, topics_of
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+try:
+    import vision_msgs.msg as vision_msgs
+except ImportError:  # not in every ROS installation; all but label_info works without it
+    vision_msgs = None
+
+# beside the pictures that they belong to, in the same namespace
+_CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
+_LABEL_INFO = 'segmentation/label_info'
+_DEPTH_OF_QUEUE = 5
+
+
+class Outputs:
+    """What one camera publishes: the topics that a model with these tasks can fill."""
+
+    def __init__(self, node: Node, tasks: Collection[str], prefix: str = '') -> None:
+        """Create the publishers; prefix, as `front/`, stands before each topic."""
+        self._node = node
+        self._published_threshold: float | None = None
+        qos = QoSProfile(depth=_DEPTH_OF_QUEUE, reliability=ReliabilityPolicy.RELIABLE)
+        topics = topics_of(tasks)
+        types = {topic: PointCloud2 if topic == POINTS else Image for topic in topics}
+        types |= {info: CameraInfo for topic, info in _CAMERA_INFOS.items() if topic in topics}
+        self._publishers = {
+            topic: _create_publisher(node, kind, prefix + topic, qos)
+            for topic, kind in types.items()
+        }
+        self._label_info = self._create_label_info(prefix) if LABELS in topics else None
+
+    def wanted(self) -> set[str]:
+        """Tell the topics that somebody subscribes to, label_info apart."""
+        return {
+            topic
+            for topic, publisher in self._publishers.items()
+            if publisher.get_subscription_count()
+        }
+
+    def publish(
+        self, header: Header, products: Mapping[str, ImageFields | CloudFields]
+    ) -> None:
+        """Publish the products of a frame, by topic, under its header."""
+        for topic, fields in products.items():
+            self._publishers[topic].publish(_message(header, fields))
+
+    def publish_camera_infos(
+        self, header: Header, info: CameraInfo, wanted: Collection[str]
+    ) -> None:
+        """Publish the camera's info under a frame's header where it is wanted.
+
+        Labels and depth have the size of the picture, so its K and P hold as they are.
+        """
+        for topic in _CAMERA_INFOS.values():
+            if topic in wanted:
+                stamped = copy.copy(info)
+                stamped.header = header
+                self._publishers[topic].publish(stamped)
+
+    def publish_label_info(self, space: LabelSpace, threshold: float) -> None:
+        """Publish names and ids of the classes, if they are not yet or the threshold changed."""
+        if self._label_info is not None and threshold != self._published_threshold:
+            self._label_info.publish(_label_info(space, threshold))
+            self._published_threshold = threshold
+
+    def destroy(self) -> None:
+        """Destroy the publishers."""
+        publishers = [*self._publishers.values(), self._label_info]
+        for publisher in filter(None, publishers):
+            self._node.destroy_publisher(publisher)
+        self._publishers.clear()
+        self._label_info = None
+
+    def _create_label_info(self, prefix: str) -> Publisher | None:
+        topic = prefix + _LABEL_INFO
+        if vision_msgs is None:
+            self._node.get_logger().info(
+                f'{topic} is not published: the package vision_msgs is not installed', once=True
+            )
+            return None
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        return _create_publisher(self._node, vision_msgs.LabelInfo, topic, qos)
+
+
+def _create_publisher(node: Node, kind: type, topic: str, qos: QoSProfile) -> Publisher:
+    # overrides are written into the profile, so every publisher takes its own
+    overrides = QoSOverridingOptions.with_default_policies()
+    return node.create_publisher(kind, topic, copy.copy(qos), qos_overriding_options=overrides)
+
+
+def _message(header: Header, fields: ImageFields | CloudFields) -> Any:
+    """Make an Image or a PointCloud2."""
+    if isinstance(fields, ImageFields):
+        return Image(
+            header=header,
+            height=fields.height,
+            width=fields.width,
+            encoding=fields.encoding,
+            is_bigendian=fields.is_bigendian,
+            step=fields.step,
+            data=byte_array(fields.data),
+        )
+    return PointCloud2(
+        header=header,
+        height=fields.height,
+        width=fields.width,
+        fields=[
+            PointField(name=one.name, offset=one.offset, datatype=one.datatype, count=one.count)
+            for one in fields.fields
+        ],
+        is_bigendian=fields.is_bigendian,
+        point_step=fields.point_step,
+        row_step=fields.row_step,
+        is_dense=fields.is_dense,
+        data=byte_array(fields.data),
+    )
+
+
+def _label_info(space: LabelSpace, threshold: float) -> Any:
+    classes = [
+        vision_msgs.VisionClass(class_id=class_id, class_name=name)
+        for class_id, name in enumerate(space.names)
+    ]
+    return vision_msgs.LabelInfo(class_map=classes, threshold=float(threshold))

@@ -1,0 +1,100 @@
+"""A subscription that takes the reliability that its publishers offer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+
+_RELIABILITIES = {
+    'reliable': ReliabilityPolicy.RELIABLE,
+    'best_effort': ReliabilityPolicy.BEST_EFFORT,
+}
+
+
+class CameraSubscription:
+    """One topic of a camera, keep last 1; QoS overrides are honoured.
+
+    With reliability `auto` it subscribes reliably if every publisher offers that, else (or as
+    long as there is none) by best effort, and looks again whenever a publisher comes or goes.
+    """
+
+    def __init__(
+        self, node: Node, kind: type, topic: str, reliability: str, receive: Callable[[Any], None]
+    ) -> None:
+        """Subscribe: auto, reliable or best_effort. receive is called in the executor."""
+        self.topic: str = node.resolve_topic_name(topic)
+        self._node = node
+        self._kind = kind
+        self._receive = receive
+        self._overrides = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
+        # declared only where a user did: rclpy would freeze the first choice of `auto`
+        if node.has_parameter(f'qos_overrides.{self.topic}.subscription.reliability'):
+            self._overrides.append(QoSPolicyKind.RELIABILITY)
+        self._follows = reliability == 'auto' and QoSPolicyKind.RELIABILITY not in self._overrides
+        self._last_source_timestamp = 0
+        self._retired: Subscription | None = None
+        self._current = self._subscribe(
+            _RELIABILITIES.get(reliability)
+            or self._offered_reliability()
+            or ReliabilityPolicy.BEST_EFFORT
+        )
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._destroy_retired()
+        self._node.destroy_subscription(self._current)
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
+        return self._node.create_subscription(
+            self._kind,
+            self.topic,
+            self._take,
+            QoSProfile(depth=1, reliability=reliability),
+            event_callbacks=SubscriptionEventCallbacks(
+                matched=self._review, incompatible_qos=self._report_incompatible
+            ),
+            qos_overriding_options=QoSOverridingOptions(self._overrides),
+        )
+
+    def _offered_reliability(self) -> ReliabilityPolicy | None:
+        """Tell what serves every publisher of the topic; None if there is none."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        offers = {publisher.qos_profile.reliability for publisher in publishers}
+        if not offers:
+            return None
+        everyone = offers == {ReliabilityPolicy.RELIABLE}
+        return ReliabilityPolicy.RELIABLE if everyone else ReliabilityPolicy.BEST_EFFORT
+
+    def _review(self, _: object = None) -> None:
+        """Subscribe anew where the offer changed; the old one serves until the new is matched."""
+        self._destroy_retired()
+        offered = self._offered_reliability() if self._follows else None
+        if offered not in (None, self._current.qos_profile.reliability):
+            self._retired, self._current = self._current, self._subscribe(offered)
+
+    def _destroy_retired(self) -> None:
+        if self._retired is not None:
+            self._node.destroy_subscription(self._retired)
+            self._retired = None
+
+    def _report_incompatible(self, event: Any) -> None:
+        policy = QoSPolicyKind(event.last_policy_kind)
+        if self._follows and policy == QoSPolicyKind.RELIABILITY:
+            self._review()
+        else:
+            self._node.get_logger().warning(
+                f'{self.topic}: a publisher offers an incompatible {policy.name.lower()}, nothing '
+                "comes from it; set reliability to 'auto' or 'best_effort', or correct the "
+                'qos_overrides of this topic'
+            )
+
+    def _take(self, message: Any, about: dict[str, int]) -> None:
+        # while two subscriptions overlap, both bring the same publication
+        timestamp = about['source_timestamp']
+        if not timestamp or timestamp != self._last_source_timestamp:
+            self._last_source_timestamp = timestamp
+            self._receive(message)
