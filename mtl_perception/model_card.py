@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, MISSING
 import hashlib
 from pathlib import Path
-import sysconfig
 from typing import Any
 
 import yaml
@@ -12,8 +11,7 @@ import yaml
 from .label_space import label_space, LABEL_SPACES
 from .network.deployed import DeployedNetwork, DEPTH_ACTIVATIONS, NORMALISATIONS
 from .network.joint_network import JointNetwork
-
-PACKAGE = 'mtl_perception'
+from .share import share_folders
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def find_weights(weights: str | Path) -> Path:
         if path.is_file():
             return path
         raise FileNotFoundError(f'weights {path} do not exist; correct the path')
-    candidates = [folder / f'{weights}.safetensors' for folder in weights_folders()]
+    candidates = [folder / 'weights' / f'{weights}.safetensors' for folder in share_folders()]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -94,15 +92,6 @@ def find_weights(weights: str | Path) -> Path:
         f"weights '{weights}' are in none of {', '.join(str(c.parent) for c in candidates)}; "
         'give one of the names there, or the path of a .safetensors file'
     )
-
-
-def weights_folders() -> list[Path]:
-    """List where weights lie: the source tree, the overlay's share folder, pip's share folder."""
-    package = Path(__file__).resolve().parent
-    prefixes = [parent for parent in package.parents if (parent / 'share' / PACKAGE).is_dir()]
-    shares = [prefix / 'share' / PACKAGE for prefix in prefixes]
-    shares.append(Path(sysconfig.get_path('data')) / 'share' / PACKAGE)
-    return [folder / 'weights' for folder in (package.parent, *dict.fromkeys(shares))]
 
 
 def read_card(weights_path: Path) -> ModelCard:

@@ -47,6 +47,7 @@ class ProductSettings:
     overlay_opacity: float = 0.5
 
     def __post_init__(self) -> None:
+        """Check the encoding."""
         if self.depth_encoding not in DEPTH_ENCODINGS:
             raise ValueError(
                 f"depth encoding '{self.depth_encoding}' is unknown; "

@@ -54,8 +54,8 @@ def colour_depth(depth_m: NDArray[np.float32], range_m: tuple[float, float]) -> 
     if not 0 <= near < far < math.inf:
         raise ValueError(f'depth range {range_m} must be finite and rise from 0 m or more')
     scale = _depth_scale()
-    # the scale begins with the colours of unknown and sky; fmin takes NaN for far
-    warmth = np.float32(far) - np.maximum(np.fmin(depth_m, np.float32(far)), np.float32(near))
+    warmth = np.float32(far) - np.clip(depth_m, np.float32(near), np.float32(far))
+    # the scale begins with the colours of unknown and sky
     index = np.rint(warmth * np.float32((len(scale) - 3) / (far - near))) + np.float32(2)
     index[~(depth_m > 0)] = 0
     index[depth_m == np.inf] = 1

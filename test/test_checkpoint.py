@@ -97,7 +97,7 @@ def test_the_joint_network_of_46_classes_needs_a_domain(tmp_path: Path) -> None:
     checkpoint = tmp_path / 'joint.ckpt'
     authors_checkpoint(checkpoint, 46, normals=False)
     with pytest.raises(
-        ValueError, match='46 classes, which 2 of the domains .* name one by --dom'
+        ValueError, match=r'46 classes, which 2 of the domains .* name one by --dom'
     ):
         import_checkpoint(checkpoint, tmp_path)
 

@@ -107,12 +107,14 @@ def test_nearer_points_hide_farther_ones(order, point_px):
     assert drawn.tolist() == [[255, 0, 0]] * point_px**2
 
 
-def test_point_before_another_hides_it_where_their_squares_meet():
+@pytest.mark.parametrize(('near_x', 'far_x'), [(-0.15, 0.0), (0.0, -0.3)])
+def test_point_before_another_hides_it_where_their_squares_meet(near_x, far_x):
     # one pixel apart: squares of two pixels share a column
-    points = np.float32([[0, 0, 6], [-0.15, 0, 3]])
-    colours = np.uint8([[0, 255, 0], [255, 0, 0]])
-    picture = render_cloud(points, colours, (41, 41), **AHEAD, point_px=2)
-    assert picture[20, 19:22].tolist() == [[255, 0, 0], [255, 0, 0], [0, 255, 0]]
+    points = np.float32([[far_x, 0, 6], [near_x, 0, 3]])
+    red, green = [255, 0, 0], [0, 255, 0]
+    picture = render_cloud(points, np.uint8([green, red]), (41, 41), **AHEAD, point_px=2)
+    expected = [red, red, green] if near_x < far_x else [green, red, red]
+    assert picture[20, 19:22].tolist() == expected
 
 
 def test_default_view_sees_the_ground_ahead_from_above():

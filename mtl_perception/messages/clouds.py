@@ -51,8 +51,8 @@ def encode_cloud(
     these are None. A list of n points is given as (1, n, 3), and may be empty. Raises ValueError
     if a dtype or a shape does not fit.
     """
-    height, width = points.shape[:2]
-    _check('points', points, np.float32, (height, width, 3))
+    _check('points', points, np.float32, (*points.shape[:2], 3))
+    height, width, _ = points.shape
     _check('picture', picture, np.uint8, (height, width, 3))
     record = _record(labels is not None, confidence is not None)
     cloud = np.zeros((height, width), record)

@@ -1,6 +1,7 @@
 """Score a model on the annotated pictures of an index, per source and together."""
 
-from collections.abc import Callable, Iterable
+import argparse
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -61,20 +62,40 @@ def score(
 
 
 def evaluate(
-    index: Path, weights: str, split: str | None, sources: tuple[str, ...], device: str = 'auto'
+    index: Path, engine: Engine, split: str | None = None, sources: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Score the weights on the rows of an index; of all its sources if none is named.
+    """Score an engine on the rows of an index; of all its sources if none is named.
 
     Raises ValueError if the index has no such rows.
     """
-    engine = Engine(weights, device=device)
     rows = read_index(index, split)
     rows = [row for row in rows if not sources or row.source in sources]
     if not rows:
         raise ValueError(f"index {index} has no row of {', '.join(sources)} in split '{split}'")
     scale = Scale(engine.card.label_space, engine.card.training_f_px)
     report = score(engine.predict, tqdm(rows, unit='picture'), scale)
-    return {'weights': engine.card.name, 'split': split or 'all', **report}
+    header = {'weights': engine.card.name, 'backend': engine.backend, 'split': split or ALL}
+    return {**header, **report}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument('index', type=Path, help='an index.csv, or the folder that has one')
+    parser.add_argument('--split', default='val', help="rows to score; 'all' for every split")
+    parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
+    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
+    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
+    parser.add_argument('--backend', default='auto', help='auto, torch or openvino')
+    parser.add_argument('--json', type=Path, help='write the figures to this file as well')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score, and print the figures."""
+    index = options.index / 'index.csv' if options.index.is_dir() else options.index
+    engine = Engine(options.weights, options.device, options.backend)
+    split = None if options.split == ALL else options.split
+    write_report(evaluate(index, engine, split, tuple(options.sources)), options.json)
+    return 0
 
 
 def write_report(report: dict[str, Any], path: Path | None) -> None:

@@ -1,5 +1,6 @@
 """Turn a checkpoint published with arXiv 1809.04766 into weights with a model card."""
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +89,22 @@ def import_checkpoint(
     return weights
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument('checkpoint', type=Path, help="a .ckpt of the authors: {'state_dict': …}")
+    parser.add_argument('--output', type=Path, default=Path('weights'), help='folder to write to')
+    parser.add_argument('--name', help="of the weights; the checkpoint's if not given")
+    parser.add_argument(
+        '--domain', choices=DOMAINS, help='which classes of the joint network of 46 to use'
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import, and say where the weights are."""
+    print(import_checkpoint(options.checkpoint, options.output, options.name, options.domain))
+    return 0
+
+
 def _tasks_of(state: Mapping[str, Tensor], checkpoint: Path) -> dict[str, int]:
     heads = {task: state.get(f'heads.{task}.2.weight') for task in TASKS}
     tasks = {task: len(weight) for task, weight in heads.items() if weight is not None}
@@ -106,6 +123,6 @@ def _choose_domain(logits: int, name: str | None, checkpoint: Path) -> Domain:
     if len(fitting) != 1:
         raise ValueError(
             f'checkpoint {checkpoint} has {logits} classes, which '
-            f"{len(fitting)} of the domains {', '.join(DOMAINS)} fit; name one by --domain"
+            f'{len(fitting)} of the domains {", ".join(DOMAINS)} fit; name one by --domain'
         )
     return fitting[0]

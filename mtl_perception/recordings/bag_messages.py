@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..label_space import LabelSpace
 from ..messages import CloudFields, ImageFields
 from .bags import TYPES
 
@@ -25,4 +26,18 @@ def field_message(header: Any, fields: ImageFields | CloudFields) -> Any:
     points = [new_message('sensor_msgs/msg/PointField', **vars(f)) for f in fields.fields]
     return new_message(
         'sensor_msgs/msg/PointCloud2', header=header, **(vars(fields) | {'fields': points})
+    )
+
+
+def label_info(space: LabelSpace, threshold: float = 0.0) -> Any:
+    """Make a vision_msgs/LabelInfo of the names of classes and the least confidence of labels."""
+    classes = [
+        new_message('vision_msgs/msg/VisionClass', class_id=class_id, class_name=name)
+        for class_id, name in enumerate(space.names)
+    ]
+    return new_message(
+        'vision_msgs/msg/LabelInfo',
+        header=new_header(0, ''),
+        class_map=classes,
+        threshold=threshold,
     )

@@ -21,11 +21,17 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer
-from rosbags.typesys import get_typestore, Stores
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+from rosbags.typesys.store import Typestore
 
 STORAGES = ('mcap', 'sqlite3')
-# the message types that bags are written with
+# the message types that bags are written with: Jazzy's, and what label_info needs of vision_msgs
 TYPES = get_typestore(Stores.ROS2_JAZZY)
+for _name, _definition in {
+    'VisionClass': 'uint16 class_id\nstring class_name',
+    'LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold',
+}.items():
+    TYPES.register(get_types_from_msg(_definition, f'vision_msgs/msg/{_name}'))
 # what rosbag2 writes for "never"
 _FOREVER = QosTime(9223372036, 854775807)
 # what rosbags raises where a bag is cut short or overwritten
@@ -42,6 +48,9 @@ class TopicQos:
     reliable: bool = True
     transient_local: bool = False
     depth: int = 10
+
+
+LATCHED = TopicQos(transient_local=True, depth=1)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,11 @@ class BagReader:
     def __exit__(self, *_: object) -> None:
         """Close the bag."""
         self._reader.close()
+
+    @property
+    def types(self) -> Typestore:
+        """The message types of the bag."""
+        return self._reader.typestore
 
     @property
     def start_ns(self) -> int:
@@ -165,24 +179,15 @@ class BagWriter:
             self._writer.abort()
             shutil.rmtree(self._path, ignore_errors=True)
 
-    def add_topic(self, name: str, message_type: str, qos: TopicQos | None = None) -> None:
-        """Announce a topic, of a type that ROS 2 Jazzy has; a known one stays as it is.
+    def copy_topic(self, name: str, reader: BagReader) -> None:
+        """Announce a topic as another bag has it, whatever its type."""
+        topic = reader.topics[name]
+        self._announce(name, topic.type, topic.qos, reader.types)
 
-        Raises ValueError if the type is unknown.
-        """
-        if name in self._connections:
-            return
-        if message_type not in TYPES.types:
-            raise ValueError(f'{name} has type {message_type}, which ROS 2 Jazzy does not have')
-        profiles = [_rosbags_qos(qos or TopicQos())]
-        self._connections[name] = self._writer.add_connection(
-            name, message_type, typestore=TYPES, offered_qos_profiles=profiles
-        )
-        self.counts[name] = 0
-
-    def write(self, topic: str, stamp_ns: int, message: Any, qos: TopicQos | None = None) -> None:
+    def write(self, topic: str, stamp_ns: int, message: Any, qos: TopicQos) -> None:
         """Write a message of `new_message` as recorded at that time; announce its topic if new."""
-        self.add_topic(topic, message.__msgtype__, qos)
+        if topic not in self._connections:
+            self._announce(topic, message.__msgtype__, qos, TYPES)
         data = TYPES.serialize_cdr(message, message.__msgtype__)
         self.write_raw(RawMessage(stamp_ns, topic, bytes(data)))
 
@@ -191,6 +196,12 @@ class BagWriter:
         connection = self._connections[message.topic]
         self._writer.write(connection, message.stamp_ns, message.data)
         self.counts[message.topic] += 1
+
+    def _announce(self, name: str, message_type: str, qos: TopicQos, types: Typestore) -> None:
+        self._connections[name] = self._writer.add_connection(
+            name, message_type, typestore=types, offered_qos_profiles=[_rosbags_qos(qos)]
+        )
+        self.counts[name] = 0
 
 
 def is_bag(path: Path) -> bool:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..messages import CloudFields, ImageFields, PointFieldSpec
 from .bag_messages import field_message, new_header, new_message
-from .bags import BagWriter, STORAGES, TopicQos
+from .bags import BagWriter, LATCHED, STORAGES, TopicQos
 from .kitti import Calibration, Drive, LEFT, read_drive, RIGHT
 
 Matrix: TypeAlias = NDArray[np.floating[Any]]
@@ -95,11 +95,10 @@ def kitti_to_bag(drive: Drive, path: Path, options: BagOptions) -> dict[str, int
     with BagWriter(path, options.storage) as writer:
         if drive.lidar_calibration:
             transforms = _transforms(drive, drive.lidar_calibration, files[0][0])
-            latched = TopicQos(transient_local=True, depth=1)
-            writer.write(TRANSFORMS_TOPIC, files[0][0], transforms, latched)
+            writer.write(TRANSFORMS_TOPIC, files[0][0], transforms, LATCHED)
         for stamp_ns, index, file in tqdm(files, desc='kitti-to-bag', unit='file'):
             for topic, message in sensors[index].messages(file, stamp_ns):
-                writer.write(topic, stamp_ns, message)
+                writer.write(topic, stamp_ns, message, TopicQos())
     return writer.counts
 
 

@@ -1,45 +1,28 @@
 """One camera: what comes from it, what is known of it, what is answered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
 from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.messages import decode_compressed, decode_image
-from mtl_perception.products import POINTS, products, ProductSettings, TOPICS
-from mtl_perception.ros.latest_frame import LatestFrameWorker
+from mtl_perception.products import DEPTH, DEPTH_COLOURS, POINTS, products, ProductSettings, TOPICS
+from mtl_perception.ros.latest_frame import Counters, LatestFrameWorker
 from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
 from mtl_perception.ros.subscription import CameraSubscription
-import numpy as np
-from numpy.typing import NDArray
-from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
 
 _THROTTLE_S = 5.0
+_WARN_EVERY_S = 60.0
 _SIZES_KEPT = 4
-
-
-@dataclass
-class Counters:
-    """What became of the frames received since activation; the others add up to `received`.
-
-    `skipped` were replaced by newer ones before their turn, `unwanted` found no subscriber or a
-    paused node, `bad` could not be decoded, `failed` ended in an error of the node's own.
-    """
-
-    received: int = 0
-    answered: int = 0
-    skipped: int = 0
-    unwanted: int = 0
-    bad: int = 0
-    failed: int = 0
-
-    def __str__(self) -> str:
-        """Write them in one line."""
-        return ', '.join(f'{count} {name}' for name, count in vars(self).items())
 
 
 class Camera:
@@ -58,9 +41,19 @@ class Camera:
         self._log = node.get_logger()
         self._engine = engine
         self._parameters = parameters
-        self._prefix = prefix
         self._space = label_space(engine.card.label_space)
         self._outputs = Outputs(node, engine.card.tasks, prefix)
+        self._inputs = [
+            (CameraInfo, f'{prefix}camera_info', self._receive_info),
+            (Image, f'{prefix}image', self._receive),
+        ]
+        if parameters().image_transport == 'compressed':
+            # as in image_transport, a remapped image takes its compressed sibling along
+            topic = node.resolve_topic_name(f'{prefix}image') + '/compressed'
+            self._inputs[1] = CompressedImage, topic, self._receive
+        self._info_topic, self._image_topic = (
+            node.resolve_topic_name(topic) for _, topic, _ in self._inputs
+        )
         self._infos: dict[tuple[int, int], CameraInfo] = {}
         self._subscriptions: list[CameraSubscription] = []
         self._worker: LatestFrameWorker[Image | CompressedImage] | None = None
@@ -71,14 +64,7 @@ class Camera:
         self.counters = Counters()
         self._worker = LatestFrameWorker(self._serve, self._report_failure)
         self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
-        # as in image_transport, a remapped image takes its compressed sibling along
-        image = self._node.resolve_topic_name(f'{self._prefix}image')
-        raw = parameters.image_transport == 'raw'
-        for kind, topic, receive in (
-            (CameraInfo, f'{self._prefix}camera_info', self._receive_info),
-            (Image, image, self._receive) if raw
-            else (CompressedImage, f'{image}/compressed', self._receive),
-        ):
+        for kind, topic, receive in self._inputs:
             self._subscriptions.append(
                 CameraSubscription(self._node, kind, topic, parameters.reliability, receive)
             )
@@ -91,6 +77,9 @@ class Camera:
         if self._worker is not None:
             self.counters.skipped += self._worker.close()
             self._worker = None
+            # after Ctrl-C the node's own logger cannot publish any more
+            log = self._log if self._node.context.ok() else get_logger('mtl_perception')
+            log.info(f'{self._image_topic}: {self.counters}')
         # another camera may stand there next time
         self._infos.clear()
 
@@ -101,9 +90,7 @@ class Camera:
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self.counters.received += 1
-        if self.paused:
-            self.counters.unwanted += 1
-        elif self._worker is not None:
+        if self._worker is not None:
             self.counters.skipped += self._worker.put(message)
 
     def _receive_info(self, info: CameraInfo) -> None:
@@ -111,10 +98,7 @@ class Camera:
         try:
             _intrinsics(info)
         except ValueError as error:
-            self._log.error(
-                f'{self._topic(0)}: dropped a camera_info: {error}',
-                throttle_duration_sec=_THROTTLE_S,
-            )
+            self._log_dropped(f'{self._info_topic}: dropped a camera_info: {error}')
             return
         size = info.width, info.height
         others = {other: self._infos[other] for other in self._infos if other != size}
@@ -122,17 +106,16 @@ class Camera:
 
     def _serve(self, message: Image | CompressedImage) -> None:
         wanted = self._outputs.wanted()
-        if not wanted:
+        if self.paused or not wanted:
             self.counters.unwanted += 1
             return
         try:
             picture = _decode(message)
         except ValueError as error:
             self.counters.bad += 1
-            self._log.error(
-                f'{self._topic(1)}: dropped a frame ({self.counters.bad} of '
-                f'{self.counters.received} so far): {error}',
-                throttle_duration_sec=_THROTTLE_S,
+            self._log_dropped(
+                f'{self._image_topic}: dropped a frame ({self.counters.bad} of '
+                f'{self.counters.received} so far): {error}'
             )
             return
         self._answer(message.header, picture, wanted)
@@ -145,10 +128,10 @@ class Camera:
         intrinsics = None if info is None else _intrinsics(info)
         if info is not None:
             self._outputs.publish_camera_infos(header, info, wanted)
-        if intrinsics is None:
-            wanted = wanted - {POINTS}
-            self._warn_uncalibrated(width, height)
         wanted = wanted.intersection(TOPICS)
+        if intrinsics is None:
+            self._warn_if_missed(wanted, width, height)
+            wanted.discard(POINTS)
         if not wanted:
             return
         self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
@@ -168,3 +151,55 @@ class Camera:
             depth_colour_range_m=(parameters.depth_color_near_m, parameters.depth_color_far_m),
             overlay_opacity=parameters.overlay_opacity,
         )
+
+    def _warn_if_missed(self, wanted: set[str], width: int, height: int) -> None:
+        """Say so if the lack of intrinsics changes what is wanted."""
+        corrects = self._parameters().focal_correction and self._engine.card.training_f_px
+        if wanted & ({POINTS, DEPTH, DEPTH_COLOURS} if corrects else {POINTS}):
+            sizes = ', '.join(f'{w}x{h}' for w, h in self._infos) or 'none'
+            self._log.warning(
+                f'points and the focal correction of depth wait for a calibrated camera_info of '
+                f'{width}x{height} on {self._info_topic} (so far: {sizes})',
+                throttle_duration_sec=_WARN_EVERY_S,
+            )
+
+    def _log_dropped(self, sentence: str) -> None:
+        # whoever debugs a driver wants them all
+        self._log.debug(sentence)
+        self._log.error(sentence, throttle_duration_sec=_THROTTLE_S)
+
+    def _report_failure(self, error: Exception) -> None:
+        self.counters.failed += 1
+        # a signal ends the context while a frame is still in work
+        if self._node.context.ok():
+            self._log.error(
+                f'{self._image_topic}: could not answer a frame: {type(error).__name__}: {error}',
+                throttle_duration_sec=_THROTTLE_S,
+            )
+
+
+def _decode(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    if isinstance(message, CompressedImage):
+        return decode_compressed(message.format, message.data)
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.is_bigendian,
+        message.step,
+        message.data,
+    )
+
+
+def _intrinsics(info: CameraInfo) -> Intrinsics | None:
+    """Read the intrinsics; None if uncalibrated. Raises ValueError if they are no camera's."""
+    return Intrinsics.from_camera_info(info.k, info.p, info.width, info.height)
+
+
+def _confident(prediction: Prediction, threshold: float) -> Prediction:
+    """Unlabel pixels of less confidence than threshold (0 to 1)."""
+    labels, confidence = prediction.labels, prediction.confidence
+    if threshold == 0 or labels is None or confidence is None:
+        return prediction
+    kept = np.where(confidence < threshold * 255, np.uint8(UNLABELLED), labels)
+    return replace(prediction, labels=kept)

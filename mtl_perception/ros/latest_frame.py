@@ -1,10 +1,31 @@
-"""A worker thread that always serves the newest frame."""
+"""A worker thread that always serves the newest frame, and what becomes of the others."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 import threading
 from typing import Generic, TypeVar
 
 Frame = TypeVar('Frame')
+
+
+@dataclass
+class Counters:
+    """What became of the frames received since activation; the others add up to `received`.
+
+    `skipped` were replaced by newer ones before their turn, `unwanted` found no subscriber or a
+    paused node, `bad` could not be decoded, `failed` ended in an error of the node's own.
+    """
+
+    received: int = 0
+    answered: int = 0
+    skipped: int = 0
+    unwanted: int = 0
+    bad: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        """Write them in one line."""
+        return ', '.join(f'{count} {name}' for name, count in vars(self).items())
 
 
 class LatestFrameWorker(Generic[Frame]):

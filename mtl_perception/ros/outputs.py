@@ -4,15 +4,16 @@ from collections.abc import Collection, Mapping
 import copy
 from typing import Any
 
-from mtl_perception.label_space import LabelSpace
-from mtl_perception.messages import byte_array, CloudFields, ImageFields
-from mtl_perception.products import DEPTH, LABELS, POINTS, topics_of
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
+
+from mtl_perception.label_space import LabelSpace
+from mtl_perception.messages import byte_array, CloudFields, ImageFields
+from mtl_perception.products import DEPTH, LABELS, POINTS, topics_of
 
 try:
     import vision_msgs.msg as vision_msgs
@@ -50,9 +51,7 @@ class Outputs:
             if publisher.get_subscription_count()
         }
 
-    def publish(
-        self, header: Header, products: Mapping[str, ImageFields | CloudFields]
-    ) -> None:
+    def publish(self, header: Header, products: Mapping[str, ImageFields | CloudFields]) -> None:
         """Publish the products of a frame, by topic, under its header."""
         for topic, fields in products.items():
             self._publishers[topic].publish(_message(header, fields))

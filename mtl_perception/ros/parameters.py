@@ -1,10 +1,9 @@
 """The node's parameters: declared, described, and validated as a whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, Field, fields
+from dataclasses import dataclass, Field, field, fields
 from typing import Any
 
-from mtl_perception.products import DEPTH_ENCODINGS
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -14,6 +13,8 @@ from rcl_interfaces.msg import (
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from mtl_perception.products import DEPTH_ENCODINGS
 
 # declared by rclpy itself, from the overrides that it is given
 _BUILT_IN = ('use_sim_time', 'start_type_description_service')

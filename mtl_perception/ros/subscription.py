@@ -29,6 +29,7 @@ class CameraSubscription:
         self.topic: str = node.resolve_topic_name(topic)
         self._node = node
         self._kind = kind
+        self._unresolved_topic = topic
         self._receive = receive
         self._overrides = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
         # declared only where a user did: rclpy would freeze the first choice of `auto`
@@ -51,7 +52,7 @@ class CameraSubscription:
     def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
         return self._node.create_subscription(
             self._kind,
-            self.topic,
+            self._unresolved_topic,
             self._take,
             QoSProfile(depth=1, reliability=reliability),
             event_callbacks=SubscriptionEventCallbacks(

@@ -1,0 +1,35 @@
+# make demo: the node on a camera drive; make test: all checks. Each sets up what it needs.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3 python3.10 python3.13))
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# the folder of a KITTI raw drive, or a rosbag2
+DRIVE ?= $(firstword $(wildcard $(MTL_PERCEPTION_DATA)/kitti_drive ../shared/data/kitti_drive))
+
+# where ROS 2 is sourced its rclpy serves, elsewhere the wheels from PyPI
+HAS_ROS := $(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
+comma := ,
+EXTRAS := openvino,training,dev$(if $(HAS_ROS),,$(comma)ros)
+
+.PHONY: demo test setup clean
+
+demo: $(READY)
+	@test -n "$(DRIVE)" || { echo "no drive: give the folder of a KITTI raw drive or a rosbag2, make demo DRIVE=PATH" >&2; exit 2; }
+	$(BIN)/python -m mtl_perception.offline demo "$(DRIVE)" --output demo_output
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mtl_perception
+	$(BIN)/python -m pytest test
+
+setup: $(READY)
+
+$(READY): setup.py constraints.txt
+	$(PYTHON) -m venv $(if $(HAS_ROS),--system-site-packages) $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo_output build install log

@@ -1,0 +1,60 @@
+"""The command line: `mtl_perception VERB`, or `python -m mtl_perception.offline VERB`."""
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+import logging
+import sys
+from typing import NamedTuple
+
+_ROOM = 'mtl_perception.offline'
+
+
+class Verb(NamedTuple):
+    """A verb: what it does, and the module whose `add_arguments` and `run` serve it."""
+
+    summary: str
+    module: str
+
+
+VERBS = {
+    'demo': Verb('play a drive to the node, record and draw what it says', f'{_ROOM}.demo'),
+    'evaluate': Verb('score weights on annotated pictures', f'{_ROOM}.evaluate'),
+    'import-checkpoint': Verb(
+        'turn a checkpoint of arXiv 1809.04766 into weights', f'{_ROOM}.import_checkpoint'
+    ),
+    'predict': Verb(
+        'labels, depth and overlays of pictures, folders, videos and bags',
+        f'{_ROOM}.predict',
+    ),
+    'kitti-to-bag': Verb(
+        'turn a KITTI raw drive into a rosbag2', 'mtl_perception.recordings.kitti_to_bag'
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; give the exit status: 0, or 1 after one sentence on what is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(format='%(levelname)s: %(message)s')
+    parser = argparse.ArgumentParser(prog='mtl_perception', description=__doc__)
+    verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
+    for name, verb in VERBS.items():
+        chosen = verbs.add_parser(name, help=verb.summary, description=verb.summary)
+        # only the verb asked for is imported: torch alone takes seconds
+        if name in arguments[:1]:
+            module = import_module(verb.module)
+            module.add_arguments(chosen)
+            chosen.set_defaults(run=module.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except (OSError, ValueError) as error:
+        print(f'mtl_perception {parsed.verb}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

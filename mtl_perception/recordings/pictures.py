@@ -1,0 +1,112 @@
+"""Pictures from files, folders and videos, one after the other."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
+
+# a relative path without suffix, and the picture (H, W, 3) RGB, or None if it cannot be read
+NamedPicture = tuple[Path, NDArray[np.uint8] | None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture, a folder or a video: its name, how many pictures if that is known, and these.
+
+    A picture is called as its file, in a folder by its path there, the frames of a video
+    `<video>/000000` and so on. Only a video has a rate.
+    """
+
+    name: str
+    count: int | None
+    read: Callable[[], Iterator[NamedPicture]]
+    rate_hz: float | None = None
+
+
+def open_sources(paths: Sequence[Path]) -> list[Source]:
+    """Look at pictures, videos, and folders of pictures with all the folders in them.
+
+    Raises FileNotFoundError if a path does not exist or a folder has no pictures, ValueError if
+    a file is neither picture nor video, or if two would bear the same name.
+    """
+    named = [(name, path, file) for path in paths for name, file in _files(path)]
+    owners: dict[Path, Path] = {}
+    for name, _, file in named:
+        if name in owners:
+            raise ValueError(
+                f'{owners[name]} and {file} would both be called {name}; '
+                'rename one, or predict them into different folders'
+            )
+        owners[name] = file
+    sources = []
+    for path in paths:
+        files = {name: file for name, owner, file in named if owner is path}
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES
+        sources.append(_video(path) if is_video else _still(path, files))
+    return sources
+
+
+def _files(path: Path) -> list[tuple[Path, Path]]:
+    """List the files that a path stands for, each under its name."""
+    if not path.exists():
+        raise FileNotFoundError(f'{path} does not exist; give a picture, folder, video or bag')
+    if path.is_dir():
+        files = sorted(file for file in path.rglob('*') if _is_picture(file))
+        if not files:
+            raise FileNotFoundError(
+                f'folder {path} has no picture ({", ".join(PICTURE_SUFFIXES)}), nor the '
+                'metadata.yaml of a bag; give another'
+            )
+        return [(file.relative_to(path).with_suffix(''), file) for file in files]
+    if path.suffix.lower() not in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES):
+        raise ValueError(
+            f'{path} is neither a picture ({", ".join(PICTURE_SUFFIXES)}) nor a video '
+            f'({", ".join(VIDEO_SUFFIXES)}); convert it to one of these'
+        )
+    return [(Path(path.stem), path)]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
+def _still(path: Path, files: Mapping[Path, Path]) -> Source:
+    return Source(path.name, len(files), partial(_read_stills, files))
+
+
+def _read_stills(files: Mapping[Path, Path]) -> Iterator[NamedPicture]:
+    for name, file in files.items():
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        yield name, None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _video(path: Path) -> Source:
+    """Open a video to learn its rate; what its header says of the count is but an estimate."""
+    capture = cv2.VideoCapture(str(path))
+    opened, rate_hz = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS)
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    if not opened:
+        raise ValueError(f'{path} is no video that OpenCV reads; convert it, as to H.264 in .mp4')
+    usable = 0 < rate_hz < 1000
+    return Source(
+        path.name, max(count, 0) or None, partial(_read_video, path), rate_hz if usable else 25.0
+    )
+
+
+def _read_video(path: Path) -> Iterator[NamedPicture]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        number = 0
+        while (frame := capture.read()[1]) is not None:
+            yield Path(path.stem, f'{number:06}'), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            number += 1
+    finally:
+        capture.release()

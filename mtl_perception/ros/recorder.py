@@ -1,0 +1,86 @@
+"""Record topics into a rosbag2 where there is no `ros2 bag`, under the time of their arrival."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+import time
+
+from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES, TopicQos
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosidl_runtime_py.utilities import get_message
+
+# messages that wait to be written; the disk may pause
+_QUEUE = 100
+_LOOK_EVERY_S = 0.1
+READY = 'recording all topics'
+
+
+class Recorder(Node):  # type: ignore[misc]
+    """Subscribes to each topic as soon as somebody publishes it, with the QoS that is offered."""
+
+    def __init__(self, writer: BagWriter, topics: Sequence[str]) -> None:
+        """Wait for the topics; log READY once all are subscribed to."""
+        super().__init__('recorder')
+        self._writer = writer
+        self._missing = set(topics)
+        self._timer = self.create_timer(_LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        for topic in sorted(self._missing):
+            offers = self.get_publishers_info_by_topic(topic)
+            if offers:
+                self._record(topic, offers[0].topic_type, offers[0].qos_profile)
+        if not self._missing:
+            self._timer.cancel()
+            self.get_logger().info(READY)
+
+    def _record(self, topic: str, kind: str, offered: QoSProfile) -> None:
+        qos = QoSProfile(
+            depth=_QUEUE, reliability=offered.reliability, durability=offered.durability
+        )
+        self._writer.add_topic(
+            topic,
+            kind,
+            TopicQos(
+                reliable=offered.reliability == ReliabilityPolicy.RELIABLE,
+                transient_local=offered.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+            ),
+        )
+        self.create_subscription(
+            get_message(kind), topic, partial(self._write, topic), qos, raw=True
+        )
+        self._missing.discard(topic)
+
+    def _write(self, topic: str, data: bytes) -> None:
+        self._writer.write_raw(RawMessage(time.time_ns(), topic, data))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Record until Ctrl-C or SIGTERM, then complete the bag."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('bag', type=Path, help='folder of the bag to write')
+    parser.add_argument('topics', nargs='+', metavar='TOPIC', help='with leading slash')
+    parser.add_argument('--storage', choices=STORAGES, default=STORAGES[0])
+    options = parser.parse_args(arguments)
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    with BagWriter(options.bag, options.storage) as writer:
+        node = Recorder(writer, options.topics)
+        executor.add_node(node)
+        try:
+            executor.spin()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            executor.shutdown()
+            rclpy.try_shutdown()
+    for topic, count in writer.counts.items():
+        print(f'{count:6} {topic}')
+
+
+if __name__ == '__main__':
+    main()

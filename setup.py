@@ -1,0 +1,74 @@
+"""Install the package, by colcon on a robot or by pip anywhere."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'mtl_perception'
+SHARE = f'share/{PACKAGE}'
+
+ROS_WHEELS = [
+    'ros-jazzy-rclpy==7.1.6',
+    'ros-jazzy-rmw-fastrtps-cpp==8.4.3',
+    'ros-jazzy-std-msgs==5.3.6',
+    'ros-jazzy-sensor-msgs==5.3.6',
+    'ros-jazzy-geometry-msgs==5.3.6',
+    'ros-jazzy-diagnostic-msgs==5.3.6',
+    'ros-jazzy-std-srvs==5.3.6',
+    'ros-jazzy-visualization-msgs==5.3.6',
+    'ros-jazzy-lifecycle-msgs==2.0.3',
+    'ros-jazzy-rosgraph-msgs==2.0.3',
+    'ros-jazzy-rcl-interfaces==2.0.3',
+]
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='One camera to labelled, metric 3-D: a joint network for ROS 2 robots',
+    license='Apache-2.0',
+    maintainer='mtl_perception developers',
+    maintainer_email='maintainer@example.org',
+    packages=find_packages(exclude=['test']),
+    package_data={PACKAGE: ['py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (SHARE, ['package.xml']),
+        (f'{SHARE}/launch', glob('launch/*.launch.py')),
+        (f'{SHARE}/config', glob('config/*.*')),
+        (f'{SHARE}/config/training', glob('config/training/*.yaml')),
+        (f'{SHARE}/weights', glob('weights/*')),
+    ],
+    zip_safe=False,
+    python_requires='>=3.10',
+    install_requires=[
+        'setuptools',
+        'numpy>=1.26,<3',
+        'opencv-python-headless>=4.8,<5',
+        'pyyaml',
+        'rosbags>=0.11,<0.12',
+        'safetensors',
+        'torch>=2.4',
+        'torchvision>=0.19',
+        'tqdm',
+    ],
+    extras_require={
+        'ros': ROS_WHEELS,
+        'openvino': ['openvino'],
+        'training': ['tensorboard'],
+        'dev': [
+            'colcon-common-extensions',
+            'hypothesis',
+            'mypy',
+            'pytest==8.4.2',
+            'ruff',
+            'types-PyYAML',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            f'{PACKAGE} = {PACKAGE}.offline.__main__:main',
+            f'perception_node = {PACKAGE}.ros.node:main',
+            f'bag_player = {PACKAGE}.ros.bag_player:main',
+        ],
+    },
+)
