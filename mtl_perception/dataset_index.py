@@ -4,6 +4,7 @@ from collections.abc import Collection
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ COLUMNS = (
 )
 # depth files are 16-bit PNG of metres x 256, 0 where there is no value (KITTI's convention)
 DEPTH_UNITS_PER_METRE = 256.0
+_Number = TypeVar('_Number', np.uint8, np.uint16)
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,24 @@ class AnnotatedPicture:
         return np.ascontiguousarray(_read(self.picture_path, cv2.IMREAD_COLOR)[..., ::-1])
 
     def read_labels(self) -> NDArray[np.uint8] | None:
-        """Read the class ids (H, W) in `label_space`, 255 unlabelled."""
-        return None if self.labels_path is None else _read(self.labels_path, cv2.IMREAD_UNCHANGED)
+        """Read the class ids (H, W) in `label_space`, 255 unlabelled.
+
+        Raises ValueError if they are not in an 8-bit picture of one channel.
+        """
+        if self.labels_path is None:
+            return None
+        labels = _read(self.labels_path, cv2.IMREAD_UNCHANGED)
+        return _check_kind(labels, np.uint8, self.labels_path)
 
     def read_depth(self) -> NDArray[np.float32] | None:
-        """Read the depth (H, W) in metres along the optical axis, NaN where unknown."""
+        """Read the depth (H, W) in metres along the optical axis, NaN where unknown.
+
+        Raises ValueError if it is not in a 16-bit picture of one channel.
+        """
         if self.depth_path is None:
             return None
-        depth = _read(self.depth_path, cv2.IMREAD_UNCHANGED).astype(np.float32)
+        units = _read(self.depth_path, cv2.IMREAD_UNCHANGED)
+        depth = _check_kind(units, np.uint16, self.depth_path).astype(np.float32)
         return np.where(depth > 0, depth / np.float32(DEPTH_UNITS_PER_METRE), np.float32(np.nan))
 
 
@@ -64,6 +76,7 @@ def read_index(
             raise ValueError(f'index {path} lacks the columns {", ".join(sorted(missing))}')
         pictures = [_parse(row, path.parent) for row in reader]
     known = {picture.split for picture in pictures}
+    left_out = f' outside {", ".join(sorted(without_sources))}' if without_sources else ''
     pictures = [
         picture
         for picture in pictures
@@ -71,7 +84,8 @@ def read_index(
     ]
     if not pictures:
         raise ValueError(
-            f"index {path} has no picture of split '{split}'; it has {', '.join(sorted(known))}"
+            f"index {path} has no picture of split '{split or 'any'}'{left_out}; "
+            f'it has the splits {", ".join(sorted(known)) or "none"}'
         )
     return pictures
 
@@ -90,8 +104,17 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
     )
 
 
-def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    image: NDArray[np.uint8] | None = cv2.imread(str(path), flags)
+def _read(path: Path, flags: int) -> NDArray[Any]:
+    image: NDArray[Any] | None = cv2.imread(str(path), flags)
     if image is None:
         raise ValueError(f'{path} is missing or no picture that OpenCV reads; restore the file')
+    return image
+
+
+def _check_kind(image: NDArray[Any], dtype: type[_Number], path: Path) -> NDArray[_Number]:
+    if image.ndim != 2 or image.dtype != dtype:
+        raise ValueError(
+            f'{path} is {image.shape} {image.dtype}; expected one channel of {dtype.__name__}, '
+            'without a palette'
+        )
     return image

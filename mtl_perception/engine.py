@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 import torch
 
-from .backends import Backend, CompiledNetwork, create_backend, Shape
+from .backends import Backend, CompiledNetwork, CPU_ONLY, create_backend, Shape
 from .label_space import label_space
 from .model_card import find_weights, read_card
 from .network.checkpoint import load_state, read_weights
 
 log = logging.getLogger(__name__)
+# compiled sizes that are kept: a folder of pictures may have one each, and each takes memory
+KEPT_SHAPES = 8
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,16 @@ class Engine:
 
         device is auto, cpu or cuda:N; backend auto, or one of backends.LIBRARIES. Raises
         FileNotFoundError or ValueError if the weights or their card are missing, torn or do not
-        fit each other, ValueError if device or backend are unknown.
+        fit each other, ValueError if device or backend are unknown or do not go together,
+        ModuleNotFoundError if the backend's library is not installed.
         """
         path = find_weights(weights)
         self.card = read_card(path)
         network = self.card.build()
         load_state(network, read_weights(path), path)
         self._network = self.card.deploy(network)
+        if device == 'auto' and backend in CPU_ONLY:
+            device = 'cpu'
         self._backend: Backend = create_backend(backend, choose_device(device))
         self._compiled: dict[Shape, CompiledNetwork] = {}
         self._sky = label_space(self.card.label_space).id_of('sky')
@@ -88,9 +93,12 @@ class Engine:
 
     def _run(self, batch: NDArray[np.uint8]) -> list[Prediction]:
         shape = batch.shape[:3]
-        if shape not in self._compiled:
-            self._compiled[shape] = self._backend.compile(self._network, shape)
-        arrays = self._compiled[shape](batch)
+        run = self._compiled.pop(shape, None) or self._backend.compile(self._network, shape)
+        # the latest used stands last
+        self._compiled[shape] = run
+        if len(self._compiled) > KEPT_SHAPES:
+            del self._compiled[next(iter(self._compiled))]
+        arrays = run(batch)
         return [self._prediction(arrays, index) for index in range(len(batch))]
 
     def _prediction(self, arrays: dict[str, NDArray[np.generic]], index: int) -> Prediction:

@@ -10,7 +10,8 @@ import yaml
 
 from .label_space import label_space, LABEL_SPACES
 from .network.deployed import DeployedNetwork, DEPTH_ACTIVATIONS, NORMALISATIONS
-from .network.joint_network import JointNetwork
+from .network.encoders import ENCODERS
+from .network.joint_network import check_tasks, JointNetwork
 from .share import share_folders
 
 
@@ -41,6 +42,10 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         """Check what can be checked without the weights. Raises ValueError."""
+        _check_choice('encoder', self.encoder, ENCODERS)
+        if not isinstance(self.tasks, Mapping):
+            raise ValueError(f'tasks is {self.tasks!r}; expected channels by task: {{depth: 1}}')
+        check_tasks(self.tasks)
         _check_choice('normalisation', self.normalisation, NORMALISATIONS)
         _check_choice('depth_activation', self.depth_activation, DEPTH_ACTIVATIONS)
         _check_choice('label_space', self.label_space, LABEL_SPACES)
@@ -88,8 +93,9 @@ def find_weights(weights: str | Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
+    places = ', '.join(str(c.parent) for c in candidates) or 'the share folders, as there are none'
     raise FileNotFoundError(
-        f"weights '{weights}' are in none of {', '.join(str(c.parent) for c in candidates)}; "
+        f"weights '{weights}' are in none of {places}; "
         'give one of the names there, or the path of a .safetensors file'
     )
 
@@ -129,7 +135,8 @@ def parse_card(path: Path) -> ModelCard:
     unknown, missing = values.keys() - known.keys(), required - values.keys()
     if unknown or missing:
         raise ValueError(
-            f'model card {path} has unknown keys {sorted(unknown)} and lacks {sorted(missing)}; '
+            f'model card {path} has unknown keys {sorted(map(str, unknown))} and lacks '
+            f'{sorted(missing)}; '
             f'known are {", ".join(known)}'
         )
     fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

@@ -46,17 +46,18 @@ def overlay_labels(
 def colour_depth(depth_m: NDArray[np.float32], range_m: tuple[float, float]) -> NDArray[np.uint8]:
     """Paint depth (H, W) by the turbo scale over a fixed range: (H, W, 3), near is warm.
 
+    Equal ratios of depth are equal steps of colour, so that what is near shows its shape too.
     Depth outside the range has the colour of its end. Unknown depth (NaN, not positive) is
-    black; +Inf, the sky, is a light blue grey. Raises ValueError if range_m is not finite and
-    rising from 0 or more.
+    black; +Inf, the sky, is a light blue grey. Raises ValueError if range_m is not positive,
+    finite and rising.
     """
     near, far = range_m
-    if not 0 <= near < far < math.inf:
-        raise ValueError(f'depth range {range_m} must be finite and rise from 0 m or more')
+    if not 0 < near < far < math.inf:
+        raise ValueError(f'depth range {range_m} must be positive, finite and rise')
     scale = _depth_scale()
-    warmth = np.float32(far) - np.clip(depth_m, np.float32(near), np.float32(far))
+    warmth = cv2.log(np.float32(far) / np.clip(depth_m, np.float32(near), np.float32(far)))
     # the scale begins with the colours of unknown and sky
-    index = np.rint(warmth * np.float32((len(scale) - 3) / (far - near))) + np.float32(2)
+    index = np.rint(warmth * np.float32((len(scale) - 3) / math.log(far / near))) + np.float32(2)
     index[~(depth_m > 0)] = 0
     index[depth_m == np.inf] = 1
     painted: NDArray[np.uint8] = cv2.applyColorMap(index.astype(np.uint8), scale)

@@ -81,9 +81,16 @@ def test_depth_outside_the_range_has_the_colour_of_its_end():
     assert painted[1] != painted[2]
 
 
-@pytest.mark.parametrize('range_m', [(5.0, 5.0), (9.0, 2.0), (-1.0, 5.0), (1.0, float('inf'))])
+def test_equal_ratios_of_depth_are_equal_steps_of_colour():
+    # the middle of 1 to 100 m is 10 m
+    middle, low, high = colour_depth(np.float32([[10, 4, 25]]), (1.0, 100.0))[0].astype(int)
+    plain = colour_depth(np.float32([[2.5, 1, 6.25]]), (0.25, 25.0))[0].astype(int)
+    assert plain.tolist() == [middle.tolist(), low.tolist(), high.tolist()]
+
+
+@pytest.mark.parametrize('range_m', [(5.0, 5.0), (9.0, 2.0), (0.0, 5.0), (-1.0, 5.0), (1.0, float('inf'))])
 def test_impossible_depth_range_is_refused(range_m):
-    with pytest.raises(ValueError, match='must be finite and rise'):
+    with pytest.raises(ValueError, match='must be positive, finite and rise'):
         colour_depth(np.ones((1, 1), np.float32), range_m)
 
 

@@ -30,6 +30,7 @@ class Backend(Protocol):
 
 # name -> library that it needs; each lives in the module of its name
 LIBRARIES = {'torch': 'torch', 'openvino': 'openvino'}
+CPU_ONLY = ('openvino',)
 
 
 def create_backend(name: str, device: str) -> Backend:

@@ -29,12 +29,12 @@ class TorchBackend:
 
     def compile(self, network: DeployedNetwork, shape: Shape) -> CompiledNetwork:
         """Move a copy of the network to the device; every shape runs."""
-        module = copy.deepcopy(network).eval()
-        module.to(self.device, memory_format=torch.channels_last)
+        module = copy.deepcopy(network).eval().to(self.device)
+        module.to(memory_format=torch.channels_last)
 
         @torch.inference_mode()
         def run(pictures: NDArray[np.uint8]) -> Arrays:
-            batch = torch.from_numpy(pictures).to(self.device)
+            batch = torch.tensor(pictures, device=self.device)
             kind = torch.device(self.device).type
             with torch.autocast(kind, self._dtype, enabled=self._dtype != torch.float32):
                 outputs = module(batch)

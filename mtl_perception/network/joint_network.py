@@ -41,7 +41,7 @@ class JointNetwork(nn.Module):
         has a wrong number of channels.
         """
         super().__init__()
-        _check(tasks)
+        check_tasks(tasks)
         self.encoder = build_encoder(encoder)
         self.decoder = LightWeightRefineNet(
             self.encoder.feature_channels, residual_units=residual_units
@@ -56,7 +56,8 @@ class JointNetwork(nn.Module):
         return {task: head(shared) for task, head in self.heads.items()}
 
 
-def _check(tasks: Mapping[str, int]) -> None:
+def check_tasks(tasks: Mapping[str, int]) -> None:
+    """Raise ValueError unless these are tasks and channels that a joint network can have."""
     if not tasks:
         raise ValueError(f'a joint network needs at least one task of {", ".join(TASKS)}')
     for task, channels in tasks.items():

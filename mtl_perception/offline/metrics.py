@@ -1,6 +1,7 @@
 """Figures of merit of segmentation and depth, accumulated over pictures."""
 
 from dataclasses import dataclass, field
+import math
 from typing import Any
 
 import numpy as np
@@ -13,27 +14,29 @@ class SegmentationMetrics:
     """Intersection over union from one confusion matrix over all pictures."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        """Count for classes of these names."""
+        """Count for classes of these names; the last column is of unlabelled predictions."""
         self.names = names
-        self.confusion = np.zeros((len(names), len(names)), np.int64)
+        self.confusion = np.zeros((len(names), len(names) + 1), np.int64)
         self.pictures = 0
 
     def add(self, labels: NDArray[np.uint8], allowed: NDArray[np.int64]) -> None:
         """Count a picture: predicted ids and the true class as a bit set, both (H, W).
 
-        Pixels that are unlabelled, or that may be one of several classes, do not count.
+        Pixels of which the truth is unlabelled, or one of several classes, do not count. A
+        prediction that is no class, as 255, is wrong.
         """
         single = (allowed > 0) & (allowed & (allowed - 1) == 0)
         truth = np.log2(allowed[single]).astype(np.int64)
         count = len(self.names)
-        pairs = np.bincount(truth * count + labels[single], minlength=count * count)
-        self.confusion += pairs.reshape(count, count)
+        found = np.minimum(labels[single], count)
+        pairs = np.bincount(truth * (count + 1) + found, minlength=count * (count + 1))
+        self.confusion += pairs.reshape(count, count + 1)
         self.pictures += 1
 
     def iou(self) -> NDArray[np.float64]:
         """Give the IoU of each class, NaN for a class that neither truth nor prediction has."""
         hits = np.diag(self.confusion)
-        union = self.confusion.sum(0) + self.confusion.sum(1) - hits
+        union = self.confusion[:, :-1].sum(0) + self.confusion.sum(1) - hits
         return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
 
     def miou(self, classes: slice = slice(None)) -> float:
@@ -42,10 +45,14 @@ class SegmentationMetrics:
         return float(self.iou()[classes][present].mean()) if present.any() else float('nan')
 
     def summary(self) -> dict[str, Any]:
-        """Give mIoU, IoU per class, pixel accuracy and the number of pictures."""
+        """Give mIoU, IoU per class, pixel accuracy and the number of pictures.
+
+        What has no value is None, since JSON has no NaN.
+        """
+        iou = [None if math.isnan(value) else value for value in self.iou().tolist()]
         return {
-            'miou': self.miou(),
-            'iou': dict(zip(self.names, self.iou().tolist(), strict=True)),
+            'miou': None if math.isnan(self.miou()) else self.miou(),
+            'iou': dict(zip(self.names, iou, strict=True)),
             'pixel_accuracy': float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1)),
             'pictures': self.pictures,
         }

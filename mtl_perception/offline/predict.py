@@ -80,8 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--outputs',
         nargs='+',
         choices=OUTPUTS,
-        help=f'default: {" ".join(_USUAL_OUTPUTS)}, as far as the model has them; depth is 16-bit '
-        'PNG, metres x 256, 0 where unknown or sky; depth_npy metres, NaN unknown, Inf sky',
+        metavar='OUTPUT',
+        help=f'of {", ".join(OUTPUTS)}; default: {" ".join(_USUAL_OUTPUTS)}, as far as the model '
+        'has them; depth is 16-bit PNG, metres x 256, 0 where unknown or sky; depth_npy is '
+        'metres, NaN unknown, Inf sky',
     )
     files.add_argument(
         '--f-px', type=float, help='focal length of the camera in pixels, to correct depth by'

@@ -1,7 +1,6 @@
 """The verb predict for bags: a bag in, a bag of what the node would have published out."""
 
 import argparse
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 import logging
@@ -15,7 +14,6 @@ from tqdm import tqdm
 from ..engine import Prediction
 from ..geometry import focal_factor, Intrinsics, RayTable
 from ..label_space import label_space
-from ..messages import decode_compressed, decode_image
 from ..model_card import ModelCard
 from ..products import (
     DEPTH,
@@ -26,16 +24,16 @@ from ..products import (
     TOPICS,
     topics_of,
 )
+from ..recordings.bag_camera import BagCamera, intrinsics_of
 from ..recordings.bag_messages import field_message, label_info
 from ..recordings.bags import BagReader, BagWriter, LATCHED, STORAGES, TopicQos
 
 log = logging.getLogger(__name__)
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'segmentation/label_info'
 # the CameraInfo that goes with the pictures of a topic
 CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
+OUTPUT_TOPICS = (*TOPICS, *CAMERA_INFOS.values(), LABEL_INFO)
 
 
 class Predictor(Protocol):
@@ -81,7 +79,13 @@ def add_bag_arguments(parser: argparse._ArgumentGroup) -> None:
     default = BagOptions()
     parser.add_argument('--image', help='topic of the pictures; default: the only one in the bag')
     parser.add_argument('--camera-info', help='its CameraInfo; default: camera_info beside it')
-    parser.add_argument('--topics', nargs='+', choices=TOPICS, help='to write; default: all')
+    parser.add_argument(
+        '--topics',
+        nargs='+',
+        choices=TOPICS,
+        metavar='TOPIC',
+        help=f'to write, of {", ".join(TOPICS)}; default: all',
+    )
     parser.add_argument('--namespace', default=default.namespace, help='of the topics written')
     parser.add_argument('--keep-input', action='store_true', help='copy the messages of the bag')
     parser.add_argument('--storage', choices=STORAGES, default=default.storage)
@@ -112,40 +116,41 @@ def predict_bag(engine: Predictor, source: Path, out: Path, options: BagOptions)
     if the bag cannot be read or has no such topics, FileExistsError if out exists.
     """
     with BagReader(source) as reader:
-        image = _image_topic(reader, options.image)
-        answerer = _Answerer(engine, _Infos(reader, _info_topic(reader, image, options)), options)
+        camera = BagCamera(reader, options.image, options.camera_info)
+        answerer = _Answerer(engine, camera, options)
         kept = set(reader.topics) if options.keep_input else set()
-        clashing = kept & {answerer.name(topic) for topic in (*TOPICS, *CAMERA_INFOS.values())}
+        clashing = kept & {answerer.name(topic) for topic in OUTPUT_TOPICS}
         if clashing:
             raise ValueError(
                 f'bag {source} has {", ".join(sorted(clashing))} already; give a --namespace, '
                 'or leave out --keep-input'
             )
         with BagWriter(out, options.storage) as writer:
-            for topic in kept:
+            for topic in sorted(kept):
                 writer.copy_topic(topic, reader)
-            return _answer_all(reader, image, answerer, writer, kept)
+            return _answer_all(reader, camera, answerer, writer, kept)
 
 
 def _answer_all(
-    reader: BagReader, image: str, answerer: '_Answerer', writer: BagWriter, kept: set[str]
+    reader: BagReader, camera: BagCamera, answerer: '_Answerer', writer: BagWriter, kept: set[str]
 ) -> Tally:
     frames = answered = 0
-    with tqdm(desc=reader.path.name, total=reader.topics[image].count, unit='frame') as progress:
-        for message in reader.messages({image} | kept):
+    with tqdm(
+        desc=reader.path.name, total=reader.topics[camera.topic].count, unit='frame'
+    ) as progress:
+        for message in reader.messages({camera.topic} | kept):
             if message.topic in kept:
                 writer.write_raw(message)
-            if message.topic != image:
+            if message.topic != camera.topic:
                 continue
             frames += 1
             progress.update()
-            parsed = reader.parse(message)
             try:
-                picture = _decode(parsed)
+                header, picture = camera.decode(message)
             except ValueError as error:
-                log.error('%s, frame %d: %s', image, frames, error)
+                log.error('%s, frame %d: %s', camera.topic, frames, error)
                 continue
-            for topic, answer, qos in answerer.answer(parsed.header, picture):
+            for topic, answer, qos in answerer.answer(header, picture):
                 writer.write(topic, message.stamp_ns, answer, qos)
             answered += 1
     return Tally(frames, answered)
@@ -154,8 +159,8 @@ def _answer_all(
 class _Answerer:
     """Pictures with their headers to messages, as the node answers them."""
 
-    def __init__(self, engine: Predictor, infos: '_Infos', options: BagOptions) -> None:
-        self._engine, self._infos, self._options = engine, infos, options
+    def __init__(self, engine: Predictor, camera: BagCamera, options: BagOptions) -> None:
+        self._engine, self._camera, self._options = engine, camera, options
         self._wanted = set(options.topics or TOPICS).intersection(topics_of(engine.card.tasks))
         self._space = label_space(engine.card.label_space)
         self._named_classes = False
@@ -172,8 +177,8 @@ class _Answerer:
             self._named_classes = True
             yield self.name(LABEL_INFO), label_info(self._space), LATCHED
         height, width = picture.shape[:2]
-        info = self._infos.of(_stamp_ns(header), width, height)
-        intrinsics = None if info is None else _intrinsics(info)
+        info = self._camera.info(header, width, height)
+        intrinsics = intrinsics_of(info)
         rays = None if intrinsics is None else RayTable(intrinsics, self._options.stride)
         prediction = self._engine.predict(picture)
         made = products(picture, prediction, self._wanted, rays, self._settings(intrinsics))
@@ -189,73 +194,3 @@ class _Answerer:
         if options.focal_correction and intrinsics is not None and training_f_px is not None:
             factor *= focal_factor(intrinsics.fx_px, training_f_px)
         return ProductSettings(self._space, options.depth_encoding, factor)
-
-
-class _Infos:
-    """The CameraInfo messages of a bag: for each picture the one of its size and its time."""
-
-    def __init__(self, reader: BagReader, topic: str | None) -> None:
-        self._infos: dict[tuple[int, int], list[tuple[int, Any]]] = {}
-        for message in reader.messages({topic}) if topic else ():
-            info = reader.parse(message)
-            known = self._infos.setdefault((info.width, info.height), [])
-            known.append((_stamp_ns(info.header), info))
-        for known in self._infos.values():
-            known.sort(key=lambda pair: pair[0])
-
-    def of(self, stamp_ns: int, width: int, height: int) -> Any:
-        """Give the last info up to a time, else the first; None if none has this size."""
-        known = self._infos.get((width, height))
-        if not known:
-            return None
-        return known[max(0, bisect_right(known, stamp_ns, key=lambda pair: pair[0]) - 1)][1]
-
-
-def _image_topic(reader: BagReader, wanted: str | None) -> str:
-    pictures = {name for name, topic in reader.topics.items() if topic.type in IMAGE_TYPES}
-    if wanted in pictures:
-        return wanted
-    if wanted is None and len(pictures) == 1:
-        return pictures.pop()
-    raise ValueError(
-        f'bag {reader.path} has the picture topics {", ".join(sorted(pictures)) or "none"}; '
-        f'name one of them by --image{f", not {wanted}" if wanted else ""}'
-    )
-
-
-def _info_topic(reader: BagReader, image: str, options: BagOptions) -> str | None:
-    """Find the CameraInfo beside the pictures, as image_transport does."""
-    infos = {name for name, topic in reader.topics.items() if topic.type == INFO_TYPE}
-    if options.camera_info is not None:
-        if options.camera_info in infos:
-            return options.camera_info
-        raise ValueError(
-            f'bag {reader.path} has the CameraInfo topics {", ".join(sorted(infos)) or "none"}; '
-            f'name one of them by --camera-info, not {options.camera_info}'
-        )
-    beside = image.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
-    if beside in infos:
-        return beside
-    log.warning('%s has no %s: neither points nor focal correction', reader.path, beside)
-    return None
-
-
-def _decode(message: Any) -> NDArray[np.uint8]:
-    if hasattr(message, 'format'):
-        return decode_compressed(message.format, message.data)
-    return decode_image(
-        message.height,
-        message.width,
-        message.encoding,
-        message.is_bigendian,
-        message.step,
-        message.data,
-    )
-
-
-def _intrinsics(info: Any) -> Intrinsics | None:
-    return Intrinsics.from_camera_info(info.k, info.p, info.width, info.height)
-
-
-def _stamp_ns(header: Any) -> int:
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)

@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 import shutil
-import sqlite3
-import struct
 from typing import Any, Self
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import (
     Connection,
     ConnectionExtRosbag2,
@@ -20,7 +18,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
@@ -34,11 +32,6 @@ for _name, _definition in {
     TYPES.register(get_types_from_msg(_definition, f'vision_msgs/msg/{_name}'))
 # what rosbag2 writes for "never"
 _FOREVER = QosTime(9223372036, 854775807)
-# what rosbags raises where a bag is cut short or overwritten
-_TORN = (
-    *(AnyReaderError, ReaderError, sqlite3.DatabaseError, struct.error, UnicodeDecodeError),
-    *(AssertionError, KeyError, IndexError, TypeError, EOFError),
-)
 
 
 @dataclass(frozen=True)
@@ -122,8 +115,10 @@ class BagReader:
         """When the last message was recorded."""
         return self._reader.end_time - 1
 
-    def messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
-        """Read the messages of these topics (all if None) in the order of their recording.
+    def messages(
+        self, topics: Collection[str] | None = None, start_ns: int | None = None
+    ) -> Iterator[RawMessage]:
+        """Read messages of these topics (all if None), from a time on, as they were recorded.
 
         Raises ValueError if the bag does not have a topic, or is torn.
         """
@@ -137,7 +132,7 @@ class BagReader:
         # rosbags takes an empty list for "all"
         if wanted:
             with _torn_bags_named(self.path):
-                for connection, stamp_ns, data in self._reader.messages(wanted):
+                for connection, stamp_ns, data in self._reader.messages(wanted, start_ns):
                     yield RawMessage(stamp_ns, connection.topic, bytes(data))
 
     def parse(self, message: RawMessage) -> Any:
@@ -179,15 +174,24 @@ class BagWriter:
             self._writer.abort()
             shutil.rmtree(self._path, ignore_errors=True)
 
+    def add_topic(self, name: str, message_type: str, qos: TopicQos) -> None:
+        """Announce a topic. Raises ValueError if its type is none of ROS 2 Jazzy's."""
+        if message_type not in TYPES.types:
+            raise ValueError(
+                f'{name} has the type {message_type}, which ROS 2 Jazzy does not have; leave this '
+                'topic out'
+            )
+        self._add_topic(name, message_type, qos, TYPES)
+
     def copy_topic(self, name: str, reader: BagReader) -> None:
         """Announce a topic as another bag has it, whatever its type."""
         topic = reader.topics[name]
-        self._announce(name, topic.type, topic.qos, reader.types)
+        self._add_topic(name, topic.type, topic.qos, reader.types)
 
     def write(self, topic: str, stamp_ns: int, message: Any, qos: TopicQos) -> None:
         """Write a message of `new_message` as recorded at that time; announce its topic if new."""
         if topic not in self._connections:
-            self._announce(topic, message.__msgtype__, qos, TYPES)
+            self.add_topic(topic, message.__msgtype__, qos)
         data = TYPES.serialize_cdr(message, message.__msgtype__)
         self.write_raw(RawMessage(stamp_ns, topic, bytes(data)))
 
@@ -197,7 +201,7 @@ class BagWriter:
         self._writer.write(connection, message.stamp_ns, message.data)
         self.counts[message.topic] += 1
 
-    def _announce(self, name: str, message_type: str, qos: TopicQos, types: Typestore) -> None:
+    def _add_topic(self, name: str, message_type: str, qos: TopicQos, types: Typestore) -> None:
         self._connections[name] = self._writer.add_connection(
             name, message_type, typestore=types, offered_qos_profiles=[_rosbags_qos(qos)]
         )
@@ -213,9 +217,12 @@ def is_bag(path: Path) -> bool:
 
 @contextmanager
 def _torn_bags_named(path: Path) -> Iterator[None]:
+    # only rosbags runs within: on torn bags it raises whatever its parsers and SQLite do
     try:
         yield
-    except _TORN as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
         raise ValueError(
             f'bag {path} cannot be read ({type(error).__name__}: {error}); copy it again, or try '
             '`mcap recover` for an .mcap file, `ros2 bag reindex` for a folder'

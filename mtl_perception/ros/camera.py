@@ -15,10 +15,9 @@ from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
 from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.messages import decode_compressed, decode_image
 from mtl_perception.products import DEPTH, DEPTH_COLOURS, POINTS, products, ProductSettings, TOPICS
-from mtl_perception.ros.latest_frame import Counters, LatestFrameWorker
+from mtl_perception.ros.incoming import CameraSubscription, Counters, LatestFrameWorker
 from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
-from mtl_perception.ros.subscription import CameraSubscription
 
 _THROTTLE_S = 5.0
 _WARN_EVERY_S = 60.0
@@ -108,6 +107,8 @@ class Camera:
         wanted = self._outputs.wanted()
         if self.paused or not wanted:
             self.counters.unwanted += 1
+            reason = 'paused' if self.paused else 'nobody subscribes to its outputs'
+            self._log.debug(f'{self._image_topic}: passed over a frame: {reason}')
             return
         try:
             picture = _decode(message)
@@ -169,13 +170,15 @@ class Camera:
         self._log.error(sentence, throttle_duration_sec=_THROTTLE_S)
 
     def _report_failure(self, error: Exception) -> None:
+        if not self._node.context.ok():
+            # a signal came while the frame was in work: there is nobody to answer any more
+            self.counters.skipped += 1
+            return
         self.counters.failed += 1
-        # a signal ends the context while a frame is still in work
-        if self._node.context.ok():
-            self._log.error(
-                f'{self._image_topic}: could not answer a frame: {type(error).__name__}: {error}',
-                throttle_duration_sec=_THROTTLE_S,
-            )
+        self._log.error(
+            f'{self._image_topic}: could not answer a frame: {type(error).__name__}: {error}',
+            throttle_duration_sec=_THROTTLE_S,
+        )
 
 
 def _decode(message: Image | CompressedImage) -> NDArray[np.uint8]:

@@ -76,8 +76,9 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]
             action()
         except Exception as error:
             # whatever it is, the process lives, and the user can correct it and try again
-            self.get_logger().error(f'cannot {what}: {error}')
             undo()
+            if self.context.ok():
+                self.get_logger().error(f'cannot {what}: {error}')
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 

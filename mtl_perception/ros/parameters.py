@@ -91,7 +91,7 @@ class Parameters:
         1.0, 'multiply depth by this, after the focal correction', limits=(0.001, 1000.0)
     )
     depth_color_near_m: float = _parameter(
-        1.0, 'depth of the warmest colour', name='depth_color.near_m', limits=(0.0, 10000.0)
+        1.0, 'depth of the warmest colour', name='depth_color.near_m', limits=(0.01, 10000.0)
     )
     depth_color_far_m: float = _parameter(
         80.0, 'depth of the coldest colour', name='depth_color.far_m', limits=(0.0, 10000.0)

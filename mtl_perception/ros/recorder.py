@@ -6,37 +6,39 @@ from functools import partial
 from pathlib import Path
 import time
 
-from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES, TopicQos
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosidl_runtime_py.utilities import get_message
+
+from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES, TopicQos
+from mtl_perception.ros.bag_player import message_class
 
 # messages that wait to be written; the disk may pause
 _QUEUE = 100
 _LOOK_EVERY_S = 0.1
-READY = 'recording all topics'
 
 
 class Recorder(Node):  # type: ignore[misc]
     """Subscribes to each topic as soon as somebody publishes it, with the QoS that is offered."""
 
     def __init__(self, writer: BagWriter, topics: Sequence[str]) -> None:
-        """Wait for the topics; log READY once all are subscribed to."""
+        """Wait for the topics, and log those that are still missing whenever one has come."""
         super().__init__('recorder')
         self._writer = writer
         self._missing = set(topics)
         self._timer = self.create_timer(_LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        for topic in sorted(self._missing):
-            offers = self.get_publishers_info_by_topic(topic)
-            if offers:
-                self._record(topic, offers[0].topic_type, offers[0].qos_profile)
+        offers = {topic: self.get_publishers_info_by_topic(topic) for topic in self._missing}
+        found = {topic: offer[0] for topic, offer in offers.items() if offer}
+        for topic, publisher in found.items():
+            self._record(topic, publisher.topic_type, publisher.qos_profile)
+        if found:
+            missing = ', '.join(sorted(self._missing)) or 'none'
+            self.get_logger().info(f'{len(found)} more topics, waiting for {missing}')
         if not self._missing:
             self._timer.cancel()
-            self.get_logger().info(READY)
 
     def _record(self, topic: str, kind: str, offered: QoSProfile) -> None:
         qos = QoSProfile(
@@ -51,7 +53,7 @@ class Recorder(Node):  # type: ignore[misc]
             ),
         )
         self.create_subscription(
-            get_message(kind), topic, partial(self._write, topic), qos, raw=True
+            message_class(kind), topic, partial(self._write, topic), qos, raw=True
         )
         self._missing.discard(topic)
 

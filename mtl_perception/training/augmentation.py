@@ -43,7 +43,11 @@ class RandomView:
             x = functional.resized_crop(x, top, left, *window, list(self.crop), antialias=True)
             return functional.horizontal_flip(x) if flip else x
 
-        moved = {task: move(tv_tensors.Mask(target)) for task, target in targets.items()}
+        # torchvision takes integers through float32, which does not hold the bits of many classes
+        moved = {
+            task: move(tv_tensors.Mask(target.double())).to(target.dtype)
+            for task, target in targets.items()
+        }
         moved['depth'] = moved['depth'] / zoom
         return self.recolour(move(tv_tensors.Image(picture))), moved
 

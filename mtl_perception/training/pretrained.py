@@ -19,13 +19,24 @@ def load_keras_mobilenet_v2(encoder: nn.Module, path: Path) -> None:
 
     Keras' first block has no expansion; ours starts as the identity. Keras adds 1e-3 to the
     variances, torch 1e-5: the difference goes into the statistics. Raises FileNotFoundError if
-    path is absent, ValueError if the encoder is another.
+    path is absent, ValueError if the encoder is another or an array is missing.
     """
     if not isinstance(encoder, MobileNetV2):
         raise ValueError(f'{path} is for mobilenet_v2, the encoder is {type(encoder).__name__}')
     if not path.is_file():
         raise FileNotFoundError(f'pretrained weights {path} do not exist; see `pretrained`')
-    arrays: Mapping[str, NDArray[np.float32]] = np.load(path)
+    with np.load(path) as file:
+        arrays: Mapping[str, NDArray[np.float32]] = dict(file)
+    try:
+        _load_arrays(encoder, arrays)
+    except KeyError as error:
+        raise ValueError(
+            f'{path} has no array {error}; expected all of stem.conv.weight to '
+            'blocks.16.project_bn.running_var: give a MobileNet-v2 of width 1'
+        ) from error
+
+
+def _load_arrays(encoder: MobileNetV2, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     _load_unit(encoder.stem, arrays, 'stem.conv', 'stem.bn')
     blocks = [m for m in encoder.modules() if isinstance(m, InvertedResidual)]
     for index, block in enumerate(blocks):

@@ -58,7 +58,10 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     """
     if not path.is_file():
         raise FileNotFoundError(f'recipe {path} does not exist; see config/training/')
-    values = yaml.safe_load(path.read_text()) | changes
+    values = yaml.safe_load(path.read_text())
+    if not isinstance(values, dict):
+        raise ValueError(f'recipe {path} holds {type(values).__name__}; expected keys')
+    values |= changes
     _check_keys(values, Recipe, path)
     for group in values['groups']:
         _check_keys(group, Group, path)

@@ -1,0 +1,131 @@
+"""Start the perception node, and RViz if asked for."""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+_SHARE = FindPackageShare('mtl_perception')
+_AS_IN_FILE = 'default: as in params_file'
+# arguments that are parameters of the node, and of what type
+_PARAMETERS = {
+    'image_transport': str,
+    'weights': str,
+    'device': str,
+    'backend': str,
+    'use_sim_time': bool,
+}
+# pictures and clouds are megabytes: through shared memory, and without asking the kernel for
+# fresh pages each time; a profile that the user has chosen stays
+_ENVIRONMENT = {
+    'FASTRTPS_DEFAULT_PROFILES_FILE': EnvironmentVariable(
+        'FASTRTPS_DEFAULT_PROFILES_FILE',
+        default_value=PathJoinSubstitution([_SHARE, 'config', 'fastdds_images.xml']),
+    ),
+    'MALLOC_MMAP_THRESHOLD_': '67108864',
+    'MALLOC_TRIM_THRESHOLD_': '268435456',
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'params_file',
+                default_value=PathJoinSubstitution([_SHARE, 'config', 'perception.yaml']),
+                description='YAML file with the parameters of the node',
+            ),
+            DeclareLaunchArgument(
+                'namespace', default_value='', description='of the node and of all its topics'
+            ),
+            DeclareLaunchArgument(
+                'image',
+                default_value='image',
+                description='topic of the pictures; <image>/compressed if compressed',
+            ),
+            DeclareLaunchArgument(
+                'camera_info',
+                default_value='camera_info',
+                description='topic of the calibration of the camera',
+            ),
+            DeclareLaunchArgument(
+                'image_transport',
+                default_value='',
+                description=f'raw or compressed; {_AS_IN_FILE}',
+            ),
+            DeclareLaunchArgument(
+                'weights',
+                default_value='',
+                description=f'name of a model, or path of a .safetensors; {_AS_IN_FILE}',
+            ),
+            DeclareLaunchArgument(
+                'device', default_value='', description=f'auto, cpu or cuda:N; {_AS_IN_FILE}'
+            ),
+            DeclareLaunchArgument(
+                'backend', default_value='', description=f'auto or a runtime; {_AS_IN_FILE}'
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='',
+                description=f'true: take the time from /clock; {_AS_IN_FILE}',
+            ),
+            DeclareLaunchArgument(
+                'log_level',
+                default_value='info',
+                description='debug, info, warn, error or fatal; or LOGGER:=LEVEL for one logger',
+            ),
+            DeclareLaunchArgument('rviz', default_value='false', description='true: show in RViz'),
+            OpaqueFunction(function=_start),
+        ]
+    )
+
+
+def _start(context: LaunchContext) -> list[Node]:
+    """Make the nodes, with only those parameters overridden that the user gave."""
+    params_file = Path(LaunchConfiguration('params_file').perform(context))
+    if not params_file.is_file():
+        # launch would go on without it
+        raise FileNotFoundError(f'params_file {params_file} does not exist; give a YAML file')
+    given = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in _PARAMETERS.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+    image = LaunchConfiguration('image')
+    names = {
+        'namespace': LaunchConfiguration('namespace'),
+        'remappings': [
+            ('image', image),
+            ('image/compressed', [image, '/compressed']),
+            ('camera_info', LaunchConfiguration('camera_info')),
+        ],
+        'additional_env': _ENVIRONMENT,
+    }
+    node = Node(
+        package='mtl_perception',
+        executable='perception_node',
+        name='perception',
+        parameters=[str(params_file), given],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        output='screen',
+        emulate_tty=True,
+        # the frame in work is finished and the model freed, on a small machine in seconds
+        sigterm_timeout='15',
+        **names,
+    )
+    rviz = Node(
+        package='rviz2',
+        executable='rviz2',
+        name='rviz',
+        # its topics are relative: the namespace and the remappings hold for it as well
+        arguments=['-d', PathJoinSubstitution([_SHARE, 'config', 'perception.rviz'])],
+        parameters=[{name: given[name] for name in given if name == 'use_sim_time'}],
+        condition=IfCondition(LaunchConfiguration('rviz')),
+        **names,
+    )
+    return [node, rviz]

@@ -1,0 +1,151 @@
+"""What a recording of the node shows: figures, faults, a film and a contact sheet."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_perception.messages import decode_image
+from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OVERLAY, POINTS
+from mtl_perception.recordings.bags import BagReader
+from mtl_perception.visualization import render_cloud
+
+Picture = NDArray[np.uint8]
+PANEL = (621, 188)
+FRAMES_PER_SECOND = 10.0
+SHEET_FRAMES = 6
+# sensor_msgs/PointField
+_NUMPY_TYPES = {2: 'u1', 7: '<f4'}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A bag of input pictures and of outputs, each stored under the time of its arrival."""
+
+    path: Path
+    image: str
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An input picture with its outputs by topic, as messages, and when each arrived, in ns."""
+
+    picture: Any
+    outputs: Mapping[str, Any]
+    sent_ns: int
+    arrived_ns: Mapping[str, int]
+
+
+def measure(
+    recording: Recording, sent: int, counters: Mapping[str, int]
+) -> tuple[list[str], list[str]]:
+    """Give the lines of the figures, and a line for each output that does not fit its input.
+
+    counters are the node's own: of the frames received, how many were answered and skipped.
+    """
+    latencies: dict[str, list[float]] = {'labels and depth': [], 'all outputs': []}
+    ends, faults = [], []
+    for answer in answers(recording):
+        arrived = answer.arrived_ns
+        ends.append(max(arrived.values()))
+        latencies['all outputs'].append((ends[-1] - answer.sent_ns) / 1e6)
+        both = max(arrived[LABELS], arrived[DEPTH])
+        latencies['labels and depth'].append((both - answer.sent_ns) / 1e6)
+        faults += _faults(answer)
+    if not ends:
+        return [f'frames: {sent} sent, 0 answered'], [f'{recording.path} has no answer']
+    if len(ends) != counters['answered']:
+        faults.append(f'the node counts {dict(counters)}, the recording has {len(ends)} answers')
+    rate = (len(ends) - 1) / max((ends[-1] - ends[0]) / 1e9, 1e-9)
+    figures = [
+        f'frames: {sent} sent, {len(ends)} answered, {counters["skipped"]} skipped for newer '
+        f'ones, {sent - counters["received"]} lost on the way',
+        f'rate: {rate:.1f} answered frames/s',
+        *(
+            f'latency to {what}: p50 {np.median(ms):.0f} ms, p95 {np.percentile(ms, 95):.0f} ms'
+            for what, ms in latencies.items()
+        ),
+    ]
+    return figures, faults
+
+
+def answers(recording: Recording) -> Iterator[Answer]:
+    """Pair each recorded picture with its outputs by stamp; yield those that are complete."""
+    topics = {recording.image, *(f'/{topic}' for topic in recording.outputs)}
+    waiting: dict[tuple[int, int], dict[str, tuple[int, Any]]] = {}
+    with BagReader(recording.path) as bag:
+        for raw in bag.messages(topics):
+            message = bag.parse(raw)
+            stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+            parts = waiting.setdefault(stamp, {})
+            parts[raw.topic] = (raw.stamp_ns, message)
+            if len(parts) == len(topics):
+                sent_ns, picture = waiting.pop(stamp).pop(recording.image)
+                named = {topic.removeprefix('/'): part for topic, part in parts.items()}
+                yield Answer(
+                    picture,
+                    {topic: part[1] for topic, part in named.items()},
+                    sent_ns,
+                    {topic: part[0] for topic, part in named.items()},
+                )
+
+
+def _faults(answer: Answer) -> Iterator[str]:
+    expected = (answer.picture.header.frame_id, answer.picture.height, answer.picture.width)
+    for topic, message in answer.outputs.items():
+        found = (message.header.frame_id, message.height, message.width)
+        if found != expected:
+            yield f'{topic} has frame, height, width {found}, its input {expected}'
+
+
+def draw(recording: Recording, film: Path, sheet: Path) -> None:
+    """Write a film of all answers and a sheet of some, each as picture, overlay, depth, cloud."""
+    size = (2 * PANEL[0], 2 * PANEL[1])
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*'mp4v'), FRAMES_PER_SECOND, size)
+    rows = []
+    for answer in answers(recording):
+        panels = _panels(answer)
+        rows.append(np.hstack(panels))
+        writer.write(np.vstack((np.hstack(panels[:2]), np.hstack(panels[2:])))[..., ::-1])
+    writer.release()
+    chosen = np.linspace(0, len(rows) - 1, min(SHEET_FRAMES, len(rows))).round().astype(int)
+    if rows:
+        cv2.imwrite(str(sheet), np.vstack([rows[index] for index in chosen])[..., ::-1])
+
+
+def _panels(answer: Answer) -> list[Picture]:
+    outputs = answer.outputs
+    pictures = [_picture(m) for m in (answer.picture, outputs[OVERLAY], outputs[DEPTH_COLOURS])]
+    resized = [cv2.resize(p, PANEL, interpolation=cv2.INTER_AREA) for p in pictures]
+    return [*resized, render_cloud(*_points(outputs[POINTS]), PANEL)]
+
+
+def _picture(message: Any) -> Picture:
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.is_bigendian,
+        message.step,
+        message.data,
+    )
+
+
+def _points(message: Any) -> tuple[NDArray[np.float32], Picture]:
+    """Read points (N, 3) and their colours (N, 3) out of a PointCloud2."""
+    kinds = {
+        'names': [f.name for f in message.fields],
+        'formats': [_NUMPY_TYPES[f.datatype] for f in message.fields],
+        'offsets': [f.offset for f in message.fields],
+        'itemsize': message.point_step,
+    }
+    cloud = np.frombuffer(message.data, np.dtype(kinds))
+    points = np.stack([cloud[axis] for axis in 'xyz'], -1)
+    packed = np.ascontiguousarray(cloud['rgb']).view(np.uint32)
+    colours = np.stack([packed >> shift & 255 for shift in (16, 8, 0)], -1)
+    return points, colours.astype(np.uint8)

@@ -1,0 +1,160 @@
+"""Play a drive in one process, serve it by the node in another, record in a third."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from mtl_perception.products import TOPICS
+from mtl_perception.recordings.bags import BagReader, is_bag
+from mtl_perception.recordings.kitti import read_drive
+from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
+from mtl_perception.share import find_shared
+
+from .report import draw, measure, Recording
+
+IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+# every product of a model of labels and depth
+OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
+CAMERA_INFOS = ('segmentation/camera_info', 'depth/camera_info')
+_START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 20.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument('drive', type=Path, help='the folder of a KITTI raw drive, or a rosbag2')
+    parser.add_argument('--output', type=Path, default=Path('demo_output'))
+    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
+    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
+    parser.add_argument('--backend', default='auto', help='auto, torch or openvino')
+    parser.add_argument('--rate', type=float, default=1.0, help='of playing, 1 is real time')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo; give 1 if an output does not fit its input."""
+    folder: Path = options.output
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    drive = _bag_of(options.drive, folder / 'drive')
+    image, info = _camera_topics(drive)
+    log = folder / 'node.log'
+    _play_and_record(options, drive, Recording(folder / 'recording', image, OUTPUTS), info, log)
+    recording = Recording(folder / 'recording', image, OUTPUTS)
+    figures, faults = measure(recording, _message_count(drive, image), _counters(log))
+    draw(recording, folder / 'demo.mp4', folder / 'contact_sheet.png')
+    print('\n'.join(figures))
+    print('\n'.join(faults) or 'every output has the header and the size of its input')
+    print(f'look at {folder}/contact_sheet.png and {folder}/demo.mp4')
+    return 1 if faults else 0
+
+
+def _bag_of(drive: Path, path: Path) -> Path:
+    if is_bag(drive):
+        return drive
+    kitti_to_bag(read_drive(drive), path, BagOptions())
+    return path
+
+
+def _camera_topics(drive: Path) -> tuple[str, str]:
+    """Find the first camera of a bag: its image topic, and its camera_info beside that."""
+    with BagReader(drive) as bag:
+        images = sorted(t.name for t in bag.topics.values() if t.type == IMAGE_TYPE)
+        if not images:
+            raise ValueError(f'bag {drive} has no topic of {IMAGE_TYPE}; give one with a camera')
+        return images[0], images[0].rsplit('/', 1)[0] + '/camera_info'
+
+
+def _message_count(drive: Path, topic: str) -> int:
+    with BagReader(drive) as bag:
+        return bag.topics[topic].count
+
+
+def _play_and_record(
+    options: argparse.Namespace, drive: Path, recording: Recording, info: str, log: Path
+) -> None:
+    environment = _environment(log.parent)
+    node = [
+        *('mtl_perception.ros.node', '--ros-args'),
+        *('-r', f'image:={recording.image}', '-r', f'camera_info:={info}'),
+        *('-p', f'weights:={options.weights}', '-p', f'device:={options.device}'),
+        *('-p', f'backend:={options.backend}'),
+    ]
+    topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS)]
+    recorder = [
+        *('mtl_perception.ros.recorder', str(recording.path), recording.image, *topics),
+    ]
+    player = [
+        *('mtl_perception.ros.bag_player', str(drive), '--rate', str(options.rate)),
+        # the recorder looks for new publishers now and then, and discovery takes its time
+        *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
+    ]
+    record_log = log.with_name('recorder.log')
+    with _process(node, environment, log), _process(recorder, environment, record_log):
+        # the image topic has no publisher yet: all others are the node's
+        _wait_for(record_log, f'waiting for {recording.image}\n')
+        subprocess.run([sys.executable, '-m', *player], env=environment, check=True)
+        # the last frames are still in work
+        time.sleep(1.0)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Keep the traffic on this machine, in a domain of its own, through large shared memory."""
+    return os.environ | {
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(random.randrange(102))),
+        'ROS_LOG_DIR': str((folder / 'log').resolve()),
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(find_shared('config/fastdds_images.xml')),
+        'MALLOC_MMAP_THRESHOLD_': '67108864',
+        'MALLOC_TRIM_THRESHOLD_': '268435456',
+        'PYTHONUNBUFFERED': '1',
+    }
+
+
+@contextmanager
+def _process(
+    arguments: list[str], environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module of Python; end it by SIGINT, as Ctrl-C would, and wait for it."""
+    with log.open('wb') as file:
+        process = subprocess.Popen(
+            [sys.executable, '-m', *arguments],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait_for(log: Path, text: str) -> None:
+    """Wait until a process has logged a text. Raises TimeoutError with what it did log."""
+    end = time.monotonic() + _START_TIMEOUT_S
+    while text not in (said := log.read_text(errors='replace')):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
+        time.sleep(0.1)
+
+
+def _counters(log: Path) -> dict[str, int]:
+    """Read the node's own count of what became of the frames off the last line that has it."""
+    lines = [line for line in log.read_text().splitlines() if ' received, ' in line]
+    if not lines:
+        raise ValueError(f'the node did not count its frames; see {log}')
+    return {name: int(count) for count, name in re.findall(r'(\d+) (\w+)(?:,|$)', lines[-1])}

@@ -1,0 +1,97 @@
+"""The camera in a bag: its pictures, and the CameraInfo of each."""
+
+from bisect import bisect_right
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Intrinsics
+from ..messages import decode_compressed, decode_image
+from .bags import BagReader, RawMessage
+
+log = logging.getLogger(__name__)
+
+_IMAGE, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+
+
+class BagCamera:
+    """The pictures of one topic of an open bag; `topic` is its name."""
+
+    def __init__(
+        self, reader: BagReader, image: str | None = None, camera_info: str | None = None
+    ) -> None:
+        """Find the topics, and read all of CameraInfo.
+
+        image None stands for the only topic of pictures; camera_info None for the topic
+        camera_info beside it, as image_transport has it, if there is one. Raises ValueError if
+        the bag has no such topics.
+        """
+        self._reader = reader
+        self.topic = self._choose('--image', image, (_IMAGE, _COMPRESSED))
+        beside = self.topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
+        if camera_info is not None or beside in self._topics((_CAMERA_INFO,)):
+            camera_info = self._choose('--camera-info', camera_info or beside, (_CAMERA_INFO,))
+        else:
+            log.warning(
+                'bag %s has no %s: neither points nor focal correction; name another topic by '
+                '--camera-info',
+                *(reader.path, beside),
+            )
+        self._infos: dict[tuple[int, int], list[tuple[int, Any]]] = {}
+        for message in reader.messages({camera_info}) if camera_info else ():
+            info = reader.parse(message)
+            known = self._infos.setdefault((info.width, info.height), [])
+            known.append((_stamp_ns(info.header), info))
+        for known in self._infos.values():
+            known.sort(key=lambda pair: pair[0])
+
+    def decode(self, message: RawMessage) -> tuple[Any, NDArray[np.uint8]]:
+        """Give the header and the picture (H, W, 3) RGB of a message of the topic.
+
+        Raises ValueError if it cannot be decoded.
+        """
+        image = self._reader.parse(message)
+        if self._reader.topics[self.topic].type == _COMPRESSED:
+            return image.header, decode_compressed(image.format, image.data)
+        return image.header, decode_image(
+            *(image.height, image.width, image.encoding, image.is_bigendian, image.step),
+            image.data,
+        )
+
+    def info(self, header: Any, width: int, height: int) -> Any:
+        """Give the CameraInfo of a picture: of its size, the last one up to its time.
+
+        Before the first it is the first; None if none has this size.
+        """
+        known = self._infos.get((width, height))
+        if not known:
+            return None
+        following = bisect_right(known, _stamp_ns(header), key=lambda pair: pair[0])
+        return known[max(0, following - 1)][1]
+
+    def _topics(self, types: tuple[str, ...]) -> list[str]:
+        return sorted(name for name, t in self._reader.topics.items() if t.type in types)
+
+    def _choose(self, option: str, wanted: str | None, types: tuple[str, ...]) -> str:
+        topics = self._topics(types)
+        if wanted in topics or (wanted is None and len(topics) == 1):
+            return wanted or topics[0]
+        kinds = ' or '.join(name.rpartition('/')[2] for name in types)
+        raise ValueError(
+            f'bag {self._reader.path} has {", ".join(topics) or "no topic"} of {kinds}; '
+            f'name one of these by {option}{f", not {wanted}" if wanted else ""}'
+        )
+
+
+def intrinsics_of(info: Any) -> Intrinsics | None:
+    """Read the intrinsics of a CameraInfo; None if there is none, or it is uncalibrated."""
+    if info is None:
+        return None
+    return Intrinsics.from_camera_info(info.k, info.p, info.width, info.height)
+
+
+def _stamp_ns(header: Any) -> int:
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)

@@ -1,0 +1,267 @@
+"""A node that plays a rosbag2, for machines without `ros2 bag`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+import sys
+import time
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from rclpy.utilities import remove_ros_args
+from rosgraph_msgs.msg import Clock
+
+from mtl_perception.recordings.bags import BagReader, BagTopic, RawMessage
+
+_CLOCK = '/clock'
+# for the last messages to arrive before the publishers go
+_PATIENCE = Duration(seconds=5)
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """How to play a bag: so many times as fast, from an offset on, over and over.
+
+    With `clock_hz` above 0 the bag's time is published on /clock, that often and with each
+    message. `wait_for` are topics of the bag that must have a subscriber before it starts; the
+    delay after that lets others find the publishers too.
+    Raises ValueError if a number is out of its range.
+    """
+
+    rate: float = 1.0
+    loop: bool = False
+    clock_hz: float = 0.0
+    start_offset_s: float = 0.0
+    topics: Sequence[str] | None = None
+    wait_for: Sequence[str] = ()
+    wait_timeout_s: float = 30.0
+    delay_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name, value, least in (
+            ('rate', self.rate, 0.001),
+            ('clock', self.clock_hz, 0.0),
+            ('start offset', self.start_offset_s, 0.0),
+            ('delay', self.delay_s, 0.0),
+        ):
+            if not least <= value < float('inf'):
+                raise ValueError(f'{name} is {value}; it must be finite and at least {least}')
+
+
+class BagPlayer(Node):  # type: ignore[misc]
+    """Publishes what lies in an open bag: the same bytes, types and QoS at the same intervals.
+
+    `published` counts the messages. A topic of a type that is not installed is left out, with a
+    warning; a message that is due late is published late, never left out.
+    """
+
+    def __init__(self, reader: BagReader, options: PlayOptions) -> None:
+        """Create the publishers. Raises ValueError if there is nothing to play, or to wait for."""
+        super().__init__('bag_player')
+        self.published = 0
+        self._reader, self._options = reader, options
+        self._spinner = SingleThreadedExecutor(context=self.context)
+        self._spinner.add_node(self)
+        chosen = set(reader.topics) if options.topics is None else set(options.topics)
+        unknown = (chosen | set(options.wait_for)) - reader.topics.keys()
+        if unknown:
+            raise ValueError(
+                f'bag {reader.path} has no topic {", ".join(sorted(unknown))}; '
+                f'it has {", ".join(sorted(reader.topics)) or "none"}'
+            )
+        self._clock_publisher = None
+        if options.clock_hz > 0:
+            chosen.discard(_CLOCK)
+            self._clock_publisher = self.create_publisher(Clock, _CLOCK, 10)
+        made = {name: self._create_publisher(reader.topics[name]) for name in sorted(chosen)}
+        self._bag_publishers = {name: p for name, p in made.items() if p is not None}
+        silent = set(options.wait_for) - self._bag_publishers.keys()
+        if silent or not self._bag_publishers:
+            raise ValueError(
+                f'bag {reader.path}: nothing to play on {", ".join(sorted(silent)) or "any topic"}'
+                '; choose other topics, or install the message packages named above'
+            )
+
+    def wait_for_subscribers(self) -> None:
+        """Wait until each topic to wait for has one, then the delay. Raises TimeoutError."""
+        deadline_s = time.monotonic() + self._options.wait_timeout_s
+        while missing := [
+            name
+            for name in self._options.wait_for
+            if not self._bag_publishers[name].get_subscription_count()
+        ]:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(
+                    f'nobody subscribed to {", ".join(missing)} in '
+                    f'{self._options.wait_timeout_s:g} s; start the subscriber, and look at its '
+                    'remappings, ROS_DOMAIN_ID and QoS'
+                )
+            self._spin(left_s)
+        start_s = time.monotonic() + self._options.delay_s
+        while (left_s := start_s - time.monotonic()) > 0:
+            self._spin(left_s)
+
+    def play(self) -> None:
+        """Play to the end, or for ever in a loop. Raises ValueError if nothing is left to play."""
+        start_ns = self._reader.start_ns + round(self._options.start_offset_s * 1e9)
+        while True:
+            self._publish_latched_before(start_ns)
+            if not self._play_from(start_ns):
+                raise ValueError(
+                    f'bag {self._reader.path} has nothing from {self._options.start_offset_s:g} s '
+                    f'on; it lasts {(self._reader.end_ns - self._reader.start_ns) / 1e9:g} s'
+                )
+            if not self._options.loop:
+                break
+        for publisher in self._bag_publishers.values():
+            publisher.wait_for_all_acked(_PATIENCE)
+
+    def destroy_node(self) -> None:
+        """Stop spinning and destroy the publishers."""
+        self._spinner.shutdown()
+        super().destroy_node()
+
+    def _create_publisher(self, topic: BagTopic) -> Publisher | None:
+        try:
+            message_type = message_class(topic.type)
+        except (ImportError, AttributeError, ValueError):
+            self.get_logger().warning(
+                f'{topic.name} is left out: its type {topic.type} is not installed'
+            )
+            return None
+        qos = QoSProfile(
+            depth=topic.qos.depth,
+            reliability=ReliabilityPolicy.RELIABLE
+            if topic.qos.reliable
+            else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL
+            if topic.qos.transient_local
+            else DurabilityPolicy.VOLATILE,
+        )
+        # the event wakes whoever waits for subscribers
+        events = PublisherEventCallbacks(matched=lambda _: None)
+        return self.create_publisher(message_type, topic.name, qos, event_callbacks=events)
+
+    def _publish_latched_before(self, start_ns: int) -> None:
+        """Publish what a late joiner would get: latched messages of before the start."""
+        latched = {n for n in self._bag_publishers if self._reader.topics[n].qos.transient_local}
+        for message in self._reader.messages(latched):
+            if message.stamp_ns < start_ns:
+                self._publish(message)
+
+    def _play_from(self, start_ns: int) -> bool:
+        """Play once to the end, and tell whether there was anything."""
+        published = self.published
+        began_s = time.monotonic()
+        for message in self._reader.messages(set(self._bag_publishers), start_ns):
+            due_s = began_s + (message.stamp_ns - start_ns) / 1e9 / self._options.rate
+            self._wait_until(due_s, message.stamp_ns)
+            self._publish_clock(message.stamp_ns)
+            self._publish(message)
+        return self.published > published
+
+    def _wait_until(self, due_s: float, due_ns: int) -> None:
+        """Spin until a monotonic time, which is `due_ns` in the bag, with /clock going on."""
+        while (left_s := due_s - time.monotonic()) > 0:
+            if self._clock_publisher is not None:
+                self._publish_clock(due_ns - round(left_s * 1e9 * self._options.rate))
+                left_s = min(left_s, 1 / self._options.clock_hz)
+            self._spin(left_s)
+
+    def _spin(self, timeout_s: float) -> None:
+        """Serve events for a while, or until one came. Raises if a signal ended the context."""
+        self._spinner.spin_once(timeout_sec=timeout_s)
+        if not self.context.ok():
+            raise ExternalShutdownException
+
+    def _publish_clock(self, now_ns: int) -> None:
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
+
+    def _publish(self, message: RawMessage) -> None:
+        self._bag_publishers[message.topic].publish(message.data)
+        self.published += 1
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play until the end or Ctrl-C; give the exit status: 0, or 1 after a sentence on why."""
+    arguments = sys.argv[1:] if args is None else list(args)
+    parsed = _parser().parse_args(remove_ros_args(arguments))
+    player: BagPlayer | None = None
+    rclpy.init(args=arguments)
+    try:
+        values = {name: getattr(parsed, name) for name in PlayOptions.__dataclass_fields__}
+        options = PlayOptions(**values)
+        with BagReader(parsed.bag) as reader:
+            player = BagPlayer(reader, options)
+            player.wait_for_subscribers()
+            player.play()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (OSError, ValueError) as error:
+        print(f'bag_player: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if player is not None:
+            print(f'bag_player: {player.published} messages published')
+            player.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def message_class(name: str) -> type:
+    """Import the class of a type like `sensor_msgs/msg/Image`.
+
+    Raises ImportError, AttributeError or ValueError if there is none.
+    """
+    package, _, kind = name.split('/')
+    found: type = getattr(import_module(f'{package}.msg'), kind)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Declare the arguments; their names are those of PlayOptions."""
+    parser = argparse.ArgumentParser(
+        'bag_player', description=__doc__, epilog='Remappings stand behind --ros-args.'
+    )
+    parser.add_argument('bag', type=Path, help='folder of the bag, or its .mcap or .db3 file')
+    parser.add_argument('--rate', type=float, help='speed; default: 1')
+    parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument(
+        '--clock',
+        dest='clock_hz',
+        type=float,
+        nargs='?',
+        const=40.0,
+        metavar='HZ',
+        help="publish the bag's time on /clock so often (default: 40), and with each message",
+    )
+    parser.add_argument('--start-offset', dest='start_offset_s', type=float, metavar='SECONDS')
+    parser.add_argument('--topics', nargs='+', metavar='TOPIC', help='play only these')
+    parser.add_argument(
+        '--wait-for-subscribers',
+        dest='wait_for',
+        nargs='+',
+        metavar='TOPIC',
+        help='start when each of these topics of the bag has a subscriber',
+    )
+    parser.add_argument('--wait-timeout', dest='wait_timeout_s', type=float, metavar='SECONDS')
+    parser.add_argument(
+        '--delay', dest='delay_s', type=float, metavar='SECONDS', help='before the first message'
+    )
+    parser.set_defaults(**vars(PlayOptions()))
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(main())

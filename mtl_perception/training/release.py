@@ -1,0 +1,87 @@
+"""Write the weights of a run with a model card that states what they reach on val."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtl_perception.dataset_index import read_index
+from mtl_perception.engine import Engine
+from mtl_perception.label_space import label_space
+from mtl_perception.model_card import ModelCard, sha256_of, write_card
+from mtl_perception.network.checkpoint import load_state, write_weights
+from mtl_perception.network.joint_network import FIXED_CHANNELS
+from mtl_perception.offline.evaluate import evaluate, write_report
+
+from .recipe import read_recipe, Recipe
+
+_PREFIX = 'module.'
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Release the moving average of a checkpoint: half precision, then scored as written."""
+    options = _parse(arguments)
+    recipe = read_recipe(options.recipe)
+    state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
+    weights = options.output / f'{recipe.name}.safetensors'
+    card = replace(_card(recipe), data=_sources(options.data, recipe, state['step']))
+    network = card.build()
+    average = {k.removeprefix(_PREFIX): v for k, v in state['average'].items() if _PREFIX in k}
+    load_state(network, average, options.checkpoint)
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_weights(network, weights)
+    card = replace(card, sha256=sha256_of(weights))
+    write_card(card, weights)
+    report = evaluate(options.data / 'index.csv', Engine(weights), 'val')
+    write_card(replace(card, metrics=_rounded(report)), weights)
+    write_report(report, None)
+
+
+def _card(recipe: Recipe) -> ModelCard:
+    channels = {'segmentation': len(label_space(recipe.label_space).names), **FIXED_CHANNELS}
+    return ModelCard(
+        name=recipe.name,
+        encoder=recipe.encoder,
+        tasks={task: channels[task] for task in recipe.tasks},
+        label_space=recipe.label_space,
+        normalisation=recipe.normalisation,
+        depth_activation=recipe.depth_activation,
+        depth_range_m=recipe.depth_range_m,
+        training_f_px=recipe.training_f_px,
+        training_size=recipe.training_size,
+        licence=recipe.licence,
+        sha256='',
+    )
+
+
+def _sources(data: Path, recipe: Recipe, step: int) -> str:
+    """Say what the network has seen."""
+    rows = read_index(data / 'index.csv', 'train', recipe.without_sources)
+    taken = {source for group in recipe.groups for source in group.sources}
+    counts = {s: sum(row.source == s for row in rows) for s in sorted(taken)}
+    listed = ', '.join(f'{source} ({count})' for source, count in counts.items())
+    without = ', '.join(recipe.without_sources) or 'nothing'
+    return f'{step} steps on the train pictures of {listed}; left out: {without}'
+
+
+def _rounded(value: Any) -> Any:
+    """Round figures to what is worth reading."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('recipe', type=Path, help='the recipe of the run')
+    parser.add_argument('checkpoint', type=Path, help='its checkpoint.pt')
+    parser.add_argument('--data', type=Path, required=True, help='folder of index.csv')
+    parser.add_argument('--output', type=Path, default=Path('weights'), help='folder to write to')
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    main()

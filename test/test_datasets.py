@@ -1,0 +1,166 @@
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+from made_index import make_index
+import numpy as np
+import pytest
+import torch
+
+from mtl_perception.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.training.augmentation import RandomView
+from mtl_perception.training.datasets import (
+    allowed_classes,
+    AsymmetricDataset,
+    canonical_depth,
+    QuotaSampler,
+    TEACHER_MARGIN_PX,
+)
+from mtl_perception.training.recipe import Group
+
+SIZE = (100, 200)
+PICTURE = np.full((*SIZE, 3), 90, np.uint8)
+# Cityscapes ids, and bits of road8
+ROAD, SIDEWALK, BUILDING, CAR = 0, 1, 2, 13
+IS_ROAD, IS_SIDEWALK, IS_BUILDING, IS_VEHICLE = 1 << 2, 1 << 3, 1 << 1, 1 << 5
+
+
+def one_row(folder: Path, **row: object) -> AnnotatedPicture:
+    return read_index(make_index(folder, [{'picture': PICTURE, **row}]))[0]
+
+
+def street() -> np.ndarray:
+    """Draw a road with a building to its left, a car on it and an unlabelled patch."""
+    labels = np.full(SIZE, ROAD, np.uint8)
+    labels[:, :20] = BUILDING
+    labels[40:60, 150:170] = CAR
+    labels[80:, 180:] = 255
+    return labels
+
+
+class TestTeachersLabels:
+    def allowed(self, folder: Path, labels: np.ndarray, source: str) -> np.ndarray:
+        row = one_row(folder, labels=labels, label_space='cityscapes19', label_source=source)
+        return allowed_classes(row, 'road8', SIZE)
+
+    def test_a_person_s_labels_are_taken_as_they_are(self, tmp_path: Path) -> None:
+        allowed = self.allowed(tmp_path, street(), 'human')
+        assert set(np.unique(allowed)) == {0, IS_ROAD, IS_BUILDING, IS_VEHICLE}
+
+    def test_road_near_what_stands_beside_it_may_be_sidewalk(self, tmp_path: Path) -> None:
+        allowed = self.allowed(tmp_path, street(), 'teacher')
+        doubtful = allowed == IS_ROAD | IS_SIDEWALK
+        # the building ends at column 19; the distance transform is good to 5 %
+        assert doubtful[:, 20 : 19 + round(0.95 * TEACHER_MARGIN_PX)].all()
+        assert not doubtful[:, 20 + round(1.06 * TEACHER_MARGIN_PX) :].any()
+        assert (allowed[:, :20] == IS_BUILDING).all()
+
+    def test_road_beside_traffic_and_unlabelled_pixels_stays_road(self, tmp_path: Path) -> None:
+        allowed = self.allowed(tmp_path, street(), 'teacher')
+        assert allowed[50, 149] == allowed[50, 171] == allowed[79, 190] == IS_ROAD
+        assert allowed[50, 160] == IS_VEHICLE
+        assert allowed[90, 190] == 0
+
+    def test_a_teacher_s_sidewalk_is_never_certain(self, tmp_path: Path) -> None:
+        labels = street()
+        labels[:10, 190:] = SIDEWALK
+        allowed = self.allowed(tmp_path, labels, 'teacher')
+        assert (allowed[:10, 190:] == IS_ROAD | IS_SIDEWALK).all()
+        assert allowed[5, 185] == IS_ROAD | IS_SIDEWALK
+
+    def test_a_picture_of_nothing_but_road_is_road(self, tmp_path: Path) -> None:
+        allowed = self.allowed(tmp_path, np.full(SIZE, ROAD, np.uint8), 'teacher')
+        assert (allowed == IS_ROAD).all()
+
+
+def test_missing_annotations_are_targets_without_valid_pixels(tmp_path: Path) -> None:
+    row = one_row(tmp_path, fx_px=700.0)
+    labels, depth_m = allowed_classes(row, 'road8', SIZE), canonical_depth(row, 700.0, SIZE)
+    assert (labels.shape, labels.dtype) == (SIZE, np.int64)
+    assert (depth_m.shape, depth_m.dtype) == (SIZE, np.float32)
+    assert not labels.any()
+    assert np.isnan(depth_m).all()
+
+
+@pytest.mark.parametrize(('f_px', 'metres'), [(700.0, 12.0), (350.0, 24.0), (1400.0, 6.0)])
+def test_depth_is_taken_to_the_focal_length_of_training(
+    tmp_path: Path, f_px: float, metres: float
+) -> None:
+    """A camera of half the focal length sees at 12 m what the training's sees at 24 m."""
+    depth = np.full(SIZE, 12.0)
+    depth[0] = 0
+    canonical = canonical_depth(one_row(tmp_path, depth=depth, fx_px=f_px), 700.0, SIZE)
+    np.testing.assert_allclose(canonical[1:], metres)
+    assert np.isnan(canonical[0]).all()
+
+
+def test_depth_of_an_unknown_focal_length_is_not_learnt(tmp_path: Path) -> None:
+    row = one_row(tmp_path, depth=np.full(SIZE, 12.0))
+    assert np.isnan(canonical_depth(row, 700.0, SIZE)).all()
+
+
+def test_items_have_every_target_and_depend_on_their_seed_only(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    rows = read_index(
+        make_index(tmp_path, [{'picture': noise, 'labels': np.zeros(SIZE, np.uint8)}])
+    )
+    dataset = AsymmetricDataset(rows, 'road8', 700.0, RandomView((32, 64), (0.7, 1.3)))
+    assert len(dataset) == 1
+    before = torch.get_rng_state()
+    picture, targets = dataset[0, 5]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (picture.shape, picture.dtype) == ((3, 32, 64), torch.uint8)
+    assert (targets['segmentation'] == 1).all()
+    assert targets['depth'].isnan().all()
+    assert targets['depth'].dtype == torch.float32
+    torch.manual_seed(99)
+    again, _ = dataset[0, 5]
+    other, _ = dataset[0, 6]
+    assert torch.equal(again, picture)
+    assert not torch.equal(other, picture)
+
+
+class TestQuotaSampler:
+    GROUPS = (Group(('a', 'b'), 3), Group(('c',), 1), Group(('c',), 1, needs_depth=True))
+
+    @pytest.fixture
+    def rows(self, tmp_path: Path) -> list[AnnotatedPicture]:
+        depth = {'depth': np.full(SIZE, 9.0)}
+        rows = [{'source': 'a'}] * 4 + [{'source': 'b'}] * 3 + [{'source': 'c'}] * 3
+        rows += [{'source': 'c', **depth}] * 2 + [{'source': 'd'}]
+        return read_index(make_index(tmp_path, [{'picture': PICTURE, **row} for row in rows]))
+
+    def test_every_batch_holds_each_group_by_its_quota(self, rows: list[AnnotatedPicture]) -> None:
+        batches = list(QuotaSampler(rows, self.GROUPS, range(20), 0))
+        assert len(batches) == len(QuotaSampler(rows, self.GROUPS, range(20), 0)) == 20
+        for batch in batches:
+            sources = [rows[index].source for index, _ in batch]
+            assert set(sources[:3]) <= {'a', 'b'}
+            assert sources[3:] == ['c', 'c']
+            assert rows[batch[4][0]].depth_path is not None
+
+    def test_no_picture_comes_again_before_its_group_is_used_up(
+        self, rows: list[AnnotatedPicture]
+    ) -> None:
+        batches = list(QuotaSampler(rows, self.GROUPS, range(21), 0))
+        drawn = [index for batch in batches for index, _ in batch[:3]]
+        turns = [drawn[k : k + 7] for k in range(0, len(drawn), 7)]
+        assert all(sorted(turn) == list(range(7)) for turn in turns)
+        assert all(one != next_ for one, next_ in pairwise(turns))
+
+    def test_every_view_has_a_seed_of_its_own(self, rows: list[AnnotatedPicture]) -> None:
+        seeds = Counter(
+            seed for batch in QuotaSampler(rows, self.GROUPS, range(50), 0) for _, seed in batch
+        )
+        assert max(seeds.values()) == 1
+
+    def test_a_resumed_run_draws_the_same_batches(self, rows: list[AnnotatedPicture]) -> None:
+        whole = list(QuotaSampler(rows, self.GROUPS, range(20), 7))
+        assert list(QuotaSampler(rows, self.GROUPS, range(9, 20), 7)) == whole[9:]
+        assert list(QuotaSampler(rows, self.GROUPS, range(20), 8)) != whole
+
+    def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
+        with pytest.raises(ValueError, match='no picture of e, f is in the index'):
+            QuotaSampler(rows, [Group(('e', 'f'), 1)], range(1), 0)
+        with pytest.raises(ValueError, match='no picture of d is in the index'):
+            QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], range(1), 0)

@@ -1,0 +1,127 @@
+import pytest
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+from mtl_perception.network.deployed import DeployedNetwork, Normalise
+
+SIZE = (37, 70)
+RANGE_M = (0.5, 80.0)
+
+
+class Maps(nn.Module):
+    """Stands for the joint network: gives fixed maps and remembers its input."""
+
+    def __init__(self, **maps: Tensor) -> None:
+        super().__init__()
+        self.maps = maps
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        self.input = x
+        return self.maps
+
+
+def deploy(
+    classes: tuple[int, int] | None = None, activation: str = 'exp', **maps: Tensor
+) -> DeployedNetwork:
+    return DeployedNetwork(Maps(**maps), 'symmetric', activation, RANGE_M, classes).eval()
+
+
+def pictures(count: int = 1, size: tuple[int, int] = SIZE) -> Tensor:
+    return torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8)
+
+
+def test_the_network_sees_normalised_rgb_of_the_whole_picture() -> None:
+    network = deploy(depth=torch.zeros(2, 1, 10, 18))
+    batch = pictures(2)
+    network(batch)
+    expected = batch.permute(0, 3, 1, 2).double() / 127.5 - 1
+    torch.testing.assert_close(network.network.input.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_imagenet_normalisation_is_torchvision_s() -> None:
+    batch = pictures().permute(0, 3, 1, 2)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    torch.testing.assert_close(Normalise('imagenet')(batch), (batch / 255 - mean) / deviation)
+
+
+def test_logits_are_upsampled_before_the_class_is_chosen() -> None:
+    """Between pixels of classes 0 and 2, class 1, second in both, wins; ids would not say so."""
+    logits = torch.tensor([[5.0, 0.0], [4.0, 4.0], [0.0, 5.0]]).view(1, 3, 1, 2)
+    labels = deploy(segmentation=logits)(pictures(size=(1, 8))).labels
+    assert labels.tolist() == [[[0, 0, 0, 1, 1, 2, 2, 2]]]
+    upsampled_ids = functional.interpolate(logits.argmax(1, keepdim=True).float(), (1, 8))
+    assert 1 not in upsampled_ids
+
+
+def test_the_confidence_is_the_softmax_maximum_times_255() -> None:
+    logits = torch.log(torch.tensor([0.2, 0.7, 0.1])).view(1, 3, 1, 1).expand(1, 3, 2, 3) + 40
+    outputs = deploy(segmentation=logits)(pictures(size=(8, 12)))
+    assert outputs.confidence.unique().tolist() == [round(0.7 * 255)]
+    assert outputs.confidence.dtype == torch.uint8
+    certain = deploy(segmentation=torch.tensor([900.0, -900.0]).view(1, 2, 1, 1))
+    assert certain(pictures()).confidence.unique().tolist() == [255]
+
+
+@pytest.mark.parametrize(
+    ('activation', 'raw', 'depth_m'),
+    [
+        ('exp', [0.0, 2.0, -3.0, 9.0], [1.0, 7.389056, 0.5, 80.0]),
+        ('abs', [1.0, -7.25, 0.01, -90.0], [1.0, 7.25, 0.5, 80.0]),
+    ],
+)
+def test_depth_is_activated_and_kept_within_its_range(
+    activation: str, raw: list[float], depth_m: list[float]
+) -> None:
+    network = deploy(activation=activation, depth=torch.tensor(raw).view(4, 1, 1, 1))
+    found = network(pictures(4, (4, 4))).depth
+    assert found.shape == (4, 4, 4)
+    for one, expected in zip(found, depth_m, strict=True):
+        torch.testing.assert_close(one, torch.full((4, 4), expected))
+
+
+def test_the_absolute_value_is_taken_after_resizing() -> None:
+    """As the authors do: between -2 and 2 depth passes through zero."""
+    network = deploy(activation='abs', depth=torch.tensor([-2.0, 2.0]).view(1, 1, 1, 2))
+    assert network(pictures(size=(1, 8))).depth.tolist() == [[[2, 2, 1.5, 0.5, 0.5, 1.5, 2, 2]]]
+
+
+def test_a_slice_of_the_classes_is_counted_from_its_start() -> None:
+    logits = torch.randn(2, 46, 10, 18)
+    whole = deploy(segmentation=logits[:, 40:])
+    part = deploy(classes=(40, 46), segmentation=logits)
+    batch = pictures(2)
+    for name in ('labels', 'confidence'):
+        torch.testing.assert_close(getattr(part(batch), name), getattr(whole(batch), name))
+    assert part(batch).labels.max() < 6
+
+
+def test_tasks_that_the_network_lacks_are_none() -> None:
+    outputs = deploy(normals=torch.randn(1, 3, 10, 18))(pictures())
+    assert (outputs.labels, outputs.confidence, outputs.depth) == (None, None, None)
+    outputs = deploy(depth=torch.zeros(1, 1, 10, 18))(pictures())
+    assert (outputs.labels, outputs.confidence, outputs.normals) == (None, None, None)
+
+
+def test_all_outputs_equal_the_definition_written_plainly() -> None:
+    torch.manual_seed(0)
+    maps = {task: torch.randn(2, c, 10, 18) for task, c in [('segmentation', 8), ('normals', 3)]}
+    maps['depth'] = torch.randn(2, 1, 10, 18) * 2 + 2
+    outputs = deploy(**maps)(pictures(2))
+    full = {
+        task: functional.interpolate(x.double(), SIZE, mode='bilinear', align_corners=False)
+        for task, x in maps.items()
+    }
+    probabilities = functional.softmax(full['segmentation'], 1).max(1)
+    sure = full['segmentation'].topk(2, 1).values.diff(dim=1).squeeze(1).abs() > 1e-5
+    assert (outputs.labels == probabilities.indices)[sure].all()
+    assert outputs.labels.dtype == torch.uint8
+    assert (outputs.confidence - probabilities.values * 255).abs().max() < 0.501
+    torch.testing.assert_close(
+        outputs.depth.double(), full['depth'].exp().clamp(*RANGE_M)[:, 0], rtol=1e-5, atol=0
+    )
+    lengths = full['normals'].norm(dim=1, keepdim=True)
+    unit = (full['normals'] / lengths).permute(0, 2, 3, 1)
+    torch.testing.assert_close(outputs.normals.double(), unit, rtol=1e-4, atol=1e-4)
+    assert outputs.normals.shape == (2, *SIZE, 3)

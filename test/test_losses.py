@@ -1,0 +1,143 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtl_perception.training.losses import (
+    cross_entropy_of_several,
+    inverse_huber,
+    joint_loss,
+    log_depth_l1,
+    normals_cosine,
+)
+
+NAN = float('nan')
+
+
+def full(*values: float) -> Tensor:
+    """Give one row of depths or raw values, (1, n)."""
+    return torch.tensor([values])
+
+
+def raw(*values: float) -> Tensor:
+    return full(*values)[None, None].requires_grad_()
+
+
+def test_with_one_class_allowed_it_is_the_cross_entropy() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 8, 6, 9, requires_grad=True)
+    labels = torch.randint(0, 9, (2, 6, 9))
+    allowed = torch.where(labels < 8, 1 << labels, 0)
+    found = cross_entropy_of_several(logits, allowed)
+    expected = functional.cross_entropy(logits, labels, ignore_index=8)
+    torch.testing.assert_close(found, expected)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_of_several_classes_the_probabilities_are_added() -> None:
+    logits = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4])).view(1, 4, 1, 1)
+    loss = cross_entropy_of_several(logits, torch.tensor([[[0b1010]]]))
+    assert loss.item() == pytest.approx(-math.log(0.2 + 0.4))
+    everything = cross_entropy_of_several(logits, torch.tensor([[[0b1111]]]))
+    assert everything.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_small_logits_are_taken_to_the_size_of_the_labels() -> None:
+    logits = torch.randn(1, 3, 2, 2)
+    labels = torch.randint(0, 3, (1, 5, 7))
+    large = functional.interpolate(logits, (5, 7), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(
+        cross_entropy_of_several(logits, 1 << labels), functional.cross_entropy(large, labels)
+    )
+
+
+def test_unlabelled_pixels_have_no_gradient_and_no_weight() -> None:
+    logits = (torch.randn(1, 4, 1, 3) * 100).requires_grad_()
+    loss = cross_entropy_of_several(logits, torch.tensor([[[0, 0b0110, 0]]]))
+    alone = cross_entropy_of_several(logits[..., 1:2], torch.tensor([[[0b0110]]]))
+    torch.testing.assert_close(loss, alone)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient.isfinite().all()
+    assert not gradient[..., [0, 2]].any()
+    assert gradient[..., 1].any()
+
+
+def test_log_depth_by_hand_over_the_valid_pixels_only() -> None:
+    prediction = raw(1.0, 2.0, 3.0, 4.0)
+    loss = log_depth_l1(prediction, full(math.e, math.exp(4), NAN, 0.0)[None])
+    assert loss.item() == pytest.approx((0 + 2) / 2)
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    torch.testing.assert_close(gradient[0, 0, 0, 1:], torch.tensor([-0.5, 0.0, 0.0]))
+
+
+def test_inverse_huber_by_hand() -> None:
+    """Errors 1, 2 and 10: a threshold of 2, beyond which (x² + 4) / 4 holds."""
+    prediction = raw(11.0, -18.0, 40.0, 5.0)
+    loss = inverse_huber(prediction, full(10.0, 20.0, 30.0, NAN)[None])
+    assert loss.item() == pytest.approx((1 + 2 + (100 + 4) / 4) / 3)
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    # 1, then the sign of the absolute value, then x / 2; no gradient through the threshold
+    torch.testing.assert_close(gradient[0, 0, 0], torch.tensor([1 / 3, 1 / 3, 5 / 3, 0.0]))
+
+
+def test_a_perfect_depth_has_no_loss_and_a_finite_gradient() -> None:
+    for loss_of, value in ((inverse_huber, 10.0), (log_depth_l1, math.log(10.0))):
+        prediction = raw(value, value)
+        loss = loss_of(prediction, full(10.0, 10.0)[None])
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+        assert torch.autograd.grad(loss, prediction)[0].isfinite().all()
+
+
+def test_normals_by_hand() -> None:
+    prediction = torch.tensor([[0.0, 0.0, 2.0], [3.0, 0.0, 0.0], [1.0, 1.0, 1.0]]).T.view(
+        1, 3, 1, 3
+    )
+    truth = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [NAN, NAN, NAN]]).T.view(1, 3, 1, 3)
+    prediction.requires_grad_()
+    loss = normals_cosine(prediction, truth)
+    assert loss.item() == pytest.approx((0 + 1) / 2)
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    assert gradient.isfinite().all()
+    assert not gradient[..., 2].any()
+
+
+@pytest.mark.parametrize(
+    ('loss_of', 'channels', 'nothing'),
+    [
+        (cross_entropy_of_several, 8, torch.zeros(2, 9, 9, dtype=torch.int64)),
+        (log_depth_l1, 1, torch.full((2, 9, 9), NAN)),
+        (inverse_huber, 1, torch.full((2, 9, 9), NAN)),
+        (normals_cosine, 3, torch.full((2, 3, 9, 9), NAN)),
+    ],
+)
+def test_without_an_annotation_loss_and_gradient_are_zero(
+    loss_of: object, channels: int, nothing: Tensor
+) -> None:
+    prediction = torch.randn(2, channels, 3, 3, requires_grad=True)
+    loss = loss_of(prediction, nothing)
+    assert loss.item() == 0
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ('activation', 'depth_loss'), [('exp', log_depth_l1), ('abs', inverse_huber)]
+)
+def test_the_joint_loss_is_the_weighted_sum(activation: str, depth_loss: object) -> None:
+    torch.manual_seed(0)
+    outputs = {'segmentation': torch.randn(2, 8, 3, 3), 'depth': torch.randn(2, 1, 3, 3)}
+    targets = {
+        'segmentation': 1 << torch.randint(0, 8, (2, 12, 12)),
+        'depth': torch.rand(2, 12, 12) * 50 + 1,
+    }
+    weights = {'segmentation': 2.0, 'depth': 0.5, 'normals': 9.0}
+    total, each = joint_loss(outputs, targets, weights, activation)
+    one = cross_entropy_of_several(outputs['segmentation'], targets['segmentation'])
+    other = depth_loss(outputs['depth'], targets['depth'])
+    torch.testing.assert_close(total, 2 * one + 0.5 * other)
+    torch.testing.assert_close(each, {'segmentation': one, 'depth': other})

@@ -1,0 +1,426 @@
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+import re
+import signal
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rcl_interfaces.srv import SetParametersAtomically  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import ReliabilityPolicy  # noqa: E402
+from ros_client import Client, NodeProcess, ros_environment  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
+
+WIDTH, HEIGHT = 160, 96
+# the focal length that the test's model card states
+TRAINING_F_PX = 721.5377
+IMAGES = {
+    'segmentation/labels': 'mono8',
+    'segmentation/confidence': 'mono8',
+    'segmentation/color': 'rgb8',
+    'segmentation/overlay': 'rgb8',
+    'depth/image': '32FC1',
+    'depth/color': 'rgb8',
+}
+INFOS = ('segmentation/camera_info', 'depth/camera_info')
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def header(second: int) -> dict[str, Any]:
+    stamp = rclpy.time.Time(seconds=second, nanoseconds=123_456_789).to_msg()
+    return {'header': Image().header.__class__(stamp=stamp, frame_id='camera_optical')}
+
+
+def image(second: int, **changes: Any) -> Image:
+    fields = {
+        'height': HEIGHT,
+        'width': WIDTH,
+        'encoding': 'rgb8',
+        'step': 3 * WIDTH,
+        'data': array('B', picture().tobytes()),
+    }
+    return Image(**header(second), **{**fields, **changes})
+
+
+def camera_info(f_px: float, width: int = WIDTH, height: int = HEIGHT) -> CameraInfo:
+    p = [f_px, 0.0, width / 2, 0.0, 0.0, f_px, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
+    # of the distorted picture: must not be used
+    k = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    return CameraInfo(width=width, height=height, p=p, k=k, distortion_model='plumb_bob')
+
+
+class Robot(Client):
+    """A client with a camera that asks for frames, one at a time."""
+
+    def __init__(self, namespace: str = '') -> None:
+        super().__init__(namespace)
+        self.second = 10_000
+        self.cameras: dict[str, Any] = {}
+
+    def send(self, topic: str, message: Any, qos: Any = 10) -> None:
+        """Publish once the node has subscribed."""
+        if topic not in self.cameras:
+            self.cameras[topic] = self.node.create_publisher(type(message), topic, qos)
+        camera = self.cameras[topic]
+        self.wait_for(f'subscription of {topic}', lambda: camera.get_subscription_count() > 0)
+        camera.publish(message)
+
+    def ask(self, message: Any, topic: str, answers: list[str]) -> dict[str, Any]:
+        """Send a frame and wait for its answers."""
+        self.send(topic, message)
+        return self.wait_for(
+            f'answers to {topic} at {message.header.stamp}', lambda: self.answers(message, answers)
+        )
+
+    def ask_until_answered(self, message: Any, topic: str, answers: list[str]) -> None:
+        """Send a frame again and again, to a node that may not know of our subscriptions yet."""
+        self.repeat_until(
+            f'answers to {topic}',
+            lambda: self.send(topic, message),
+            lambda: self.answers(message, answers),
+        )
+
+    def answers(self, message: Any, topics: list[str]) -> dict[str, Any] | None:
+        """Give what was received under the message's header, if it is complete."""
+        found = {
+            topic: one
+            for topic in topics
+            for one in self.received[topic]
+            if one.header == message.header
+        }
+        return found if len(found) == len(topics) else None
+
+    def ask_good(self, *answers: str) -> dict[str, Any]:
+        """Send a good frame; its stamp is before the last one's, as at the start of a loop."""
+        self.second -= 1
+        return self.ask(image(self.second), 'image', list(answers))
+
+    def change_state(self, transition: int) -> bool:
+        request = Transition(id=transition)
+        return self.call(ChangeState, 'perception/change_state', transition=request).success
+
+    def state(self) -> str:
+        return self.call(GetState, 'perception/get_state').current_state.label
+
+    def set(self, **values: Any) -> str:
+        """Set parameters of the node at once; '' or the reason why not."""
+        result = self.call(
+            SetParametersAtomically,
+            'perception/set_parameters_atomically',
+            parameters=[
+                Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
+                for name, value in values.items()
+            ],
+        ).result
+        assert result.successful == (not result.reason)
+        return result.reason
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder for logs; this process is set up to talk to the node."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp('log')
+        for name, value in ros_environment(folder).items():
+            patch.setenv(name, value)
+        yield folder
+
+
+@pytest.fixture(scope='module')
+def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
+    """The node as a user starts it; it must end in peace."""
+    process = NodeProcess(
+        environment,
+        weights=tiny_weights,
+        backend='torch',
+        warm_up_width=WIDTH,
+        warm_up_height=HEIGHT,
+    )
+    try:
+        process.wait_for_line("loaded 'random8'", 'compiled for 160x96')
+        yield process
+    finally:
+        status = process.end(signal.SIGINT)
+    check_ending(process, status)
+
+
+def check_ending(process: NodeProcess, status: int) -> None:
+    assert status == 0, '\n'.join(process.lines)
+    for sign in ('Traceback', 'context is invalid', 'could not answer a frame'):
+        assert not [line for line in process.lines if sign in line]
+    # nothing got lost between the counters
+    counters = counters_of(process.wait_for_line(' received, '))
+    assert counters.pop('received') == sum(counters.values())
+
+
+def counters_of(line: str) -> dict[str, int]:
+    return {name: int(count) for count, name in re.findall(r'(\d+) ([a-z]+)', line)}
+
+
+@pytest.fixture(scope='module')
+def robot(node: NodeProcess) -> Iterator[Robot]:
+    robot = Robot()
+    for topic in IMAGES:
+        robot.subscribe(Image, topic)
+    for topic in INFOS:
+        robot.subscribe(CameraInfo, topic)
+    robot.subscribe(PointCloud2, 'points')
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def served(robot: Robot) -> Robot:
+    """A robot with a calibrated camera, answered on every topic."""
+    for messages in robot.received.values():
+        messages.clear()
+    robot.send('camera_info', camera_info(TRAINING_F_PX))
+    robot.second -= 1
+    robot.ask_until_answered(image(robot.second), 'image', [*IMAGES, *INFOS, 'points'])
+    # the camera_info travels apart from the images, and may come after the first
+    while robot.ask_good('depth/camera_info')['depth/camera_info'].p[0] != TRAINING_F_PX:
+        pass
+    return robot
+
+
+def test_all_outputs_belong_to_the_frame(served: Robot) -> None:
+    answers = served.ask_good(*IMAGES, *INFOS, 'points')
+    stamped = image(served.second).header
+    for topic, answer in answers.items():
+        assert (topic, answer.header) == (topic, stamped)
+        assert (topic, answer.width, answer.height) == (topic, WIDTH, HEIGHT)
+    for topic, encoding in IMAGES.items():
+        assert answers[topic].encoding == encoding
+    assert answers['segmentation/labels'].step == WIDTH
+    assert max(answers['segmentation/labels'].data) < 8
+    for topic in INFOS:
+        assert answers[topic].p[0] == TRAINING_F_PX
+        assert answers[topic].distortion_model == 'plumb_bob'
+    points = answers['points']
+    names = [field.name for field in points.fields]
+    assert names == ['x', 'y', 'z', 'rgb', 'label', 'confidence']
+    assert not points.is_dense
+    assert len(points.data) == points.row_step * HEIGHT
+
+
+def test_depth_follows_the_focal_length_and_points_follow_depth(served: Robot) -> None:
+    before = depth_of(served.ask_good('depth/image'))
+    finite = np.isfinite(before)
+    assert finite.any()
+    served.send('camera_info', camera_info(TRAINING_F_PX / 2))
+    answers = served.ask_good('depth/image', 'points')
+    while np.array_equal(depth_of(answers), before):
+        answers = served.ask_good('depth/image', 'points')
+    np.testing.assert_allclose(depth_of(answers)[finite], before[finite] / 2, rtol=1e-6)
+    assert np.isposinf(depth_of(answers)[~finite]).all()
+    assert served.set(depth_scale=4.0) == ''
+    answers = served.ask_good('depth/image', 'points')
+    np.testing.assert_allclose(depth_of(answers)[finite], before[finite] * 2, rtol=1e-6)
+    points = np.frombuffer(answers['points'].data, np.float32)
+    points = points.reshape(HEIGHT, WIDTH, -1)[..., :3]
+    np.testing.assert_array_equal(points[..., 2][finite], depth_of(answers)[finite])
+    assert np.isnan(points[~finite]).all()
+    assert served.set(depth_scale=1.0) == ''
+
+
+def depth_of(answers: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(answers['depth/image'].data, np.float32).reshape(HEIGHT, WIDTH)
+
+
+BAD_IMAGES = {
+    'data is short': {'data': array('B', bytes(100))},
+    'data is empty': {'data': array('B')},
+    'data is long': {'data': array('B', bytes(3 * WIDTH * HEIGHT + 7))},
+    'no size': {'height': 0, 'width': 0, 'step': 0, 'data': array('B')},
+    'no height': {'height': 0},
+    'unknown encoding': {'encoding': 'rgb9'},
+    'no encoding': {'encoding': ''},
+    'step too small': {'step': WIDTH, 'data': array('B', bytes(WIDTH * HEIGHT))},
+    'absurd size': {'height': 2**32 - 1, 'width': 2**32 - 1, 'step': 2**32 - 1},
+    'half a mono16': {
+        **{'encoding': 'mono16', 'is_bigendian': 1, 'step': 2 * WIDTH},
+        'data': array('B', bytes(2 * WIDTH * HEIGHT - 1)),
+    },
+    'another encoding than its data': {'encoding': 'bgra8'},
+    'odd yuv': {'encoding': 'yuv422', 'width': WIDTH - 1, 'step': 2 * WIDTH - 2},
+}
+
+
+@pytest.mark.parametrize('fault', BAD_IMAGES)
+def test_a_bad_image_is_dropped_and_the_next_frame_served(
+    node: NodeProcess, served: Robot, fault: str
+) -> None:
+    known = len(node.lines)
+    bad = image(1, **BAD_IMAGES[fault])
+    served.send('image', bad)
+    sizes = f'{bad.width}x{bad.height}'
+    node.wait_for_line('/image: dropped a frame', f"'{bad.encoding}'", sizes, after=known)
+    assert served.ask_good(*IMAGES, 'points')
+
+
+BAD_INFOS = {
+    'not a number': camera_info(float('nan')),
+    'negative focal length': camera_info(-700.0),
+}
+
+
+@pytest.mark.parametrize('fault', BAD_INFOS)
+def test_a_bad_camera_info_is_dropped_and_the_good_one_kept(
+    node: NodeProcess, served: Robot, fault: str
+) -> None:
+    known = len(node.lines)
+    served.send('camera_info', BAD_INFOS[fault])
+    node.wait_for_line('/camera_info: dropped', after=known)
+    assert served.ask_good('points', *INFOS)['depth/camera_info'].p[0] == TRAINING_F_PX
+
+
+def test_a_camera_info_of_another_size_is_not_used(served: Robot) -> None:
+    served.send('camera_info', camera_info(100.0, WIDTH * 2, HEIGHT * 2))
+    for _ in range(3):
+        assert served.ask_good('points', *INFOS)['depth/camera_info'].p[0] == TRAINING_F_PX
+
+
+def test_without_a_camera_info_of_its_size_a_frame_has_labels_and_depth(
+    node: NodeProcess, served: Robot
+) -> None:
+    half = image(5, height=HEIGHT // 2, data=array('B', bytes(3 * WIDTH * HEIGHT // 2)))
+    answers = served.ask(half, 'image', ['segmentation/labels', 'depth/image'])
+    assert answers['depth/image'].height == HEIGHT // 2
+    node.wait_for_line('points and the focal correction of depth wait', '160x48', '/camera_info')
+    served.ask_good('points')
+    assert not served.answers(half, ['points'])
+
+
+def test_parameters_change_while_it_runs(served: Robot) -> None:
+    assert served.set(points__stride=3, confidence_threshold=1.0) == ''
+    answers = served.ask_good('points', 'segmentation/labels', 'segmentation/confidence')
+    assert (answers['points'].width, answers['points'].height) == (54, 32)
+    labels, confidence = (
+        np.frombuffer(answers[f'segmentation/{name}'].data, np.uint8)
+        for name in ('labels', 'confidence')
+    )
+    assert (labels[confidence < 255] == 255).all()
+    assert (confidence < 255).any()
+    assert served.set(points__stride=1, confidence_threshold=0.0) == ''
+
+
+def test_a_parameter_that_does_not_fit_is_rejected_and_nothing_changes(served: Robot) -> None:
+    assert 'not below' in served.set(points__stride=2, depth_color__near_m=500.0)
+    assert 'weights cannot change while' in served.set(weights='other')
+    assert 'range' in served.set(points__stride=0)
+    assert served.ask_good('points')['points'].width == WIDTH
+
+
+def test_the_subscription_follows_what_publishers_offer(served: Robot) -> None:
+    def reliabilities() -> set[ReliabilityPolicy]:
+        infos = served.node.get_subscriptions_info_by_topic('image')
+        return {info.qos_profile.reliability for info in infos}
+
+    reliable, best_effort = {ReliabilityPolicy.RELIABLE}, {ReliabilityPolicy.BEST_EFFORT}
+    served.wait_for('a reliable subscription', lambda: reliabilities() == reliable)
+    served.node.destroy_publisher(served.cameras.pop('image'))
+    served.send('image', image(2), qos=rclpy.qos.qos_profile_sensor_data)
+    served.wait_for('a best-effort subscription', lambda: reliabilities() == best_effort)
+    served.ask_until_answered(image(4), 'image', [*IMAGES])
+    served.node.destroy_publisher(served.cameras.pop('image'))
+
+
+def test_deactivated_it_listens_no_more_and_activated_again_it_serves(
+    node: NodeProcess, served: Robot
+) -> None:
+    camera = served.cameras['image']
+    assert served.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert served.state() == 'inactive'
+    served.wait_for('no subscription', lambda: camera.get_subscription_count() == 0)
+    assert served.change_state(Transition.TRANSITION_ACTIVATE)
+    served.ask_good('segmentation/labels', 'depth/image')
+
+
+def test_an_impossible_transition_is_refused(served: Robot) -> None:
+    assert not served.change_state(Transition.TRANSITION_ACTIVATE)
+    assert not served.change_state(Transition.TRANSITION_CONFIGURE)
+    assert served.state() == 'active'
+    served.ask_good('segmentation/labels')
+
+
+def test_paused_it_answers_nothing(node: NodeProcess, served: Robot) -> None:
+    known = len(node.lines)
+    assert served.call(SetBool, 'perception/enable', data=False).message == 'paused'
+    unanswered = image(6)
+    served.send('image', unanswered)
+    node.wait_for_line('/image: passed over a frame: paused', after=known)
+    assert served.call(SetBool, 'perception/enable', data=True).message == 'enabled'
+    served.ask_good('segmentation/labels')
+    assert not served.answers(unanswered, ['segmentation/labels'])
+
+
+def test_a_failed_configure_is_explained_and_can_be_corrected(
+    environment: Path, tiny_weights: Path
+) -> None:
+    missing = tiny_weights.with_name('missing.safetensors')
+    overrides = {'qos_overrides./second/image/compressed.subscription.reliability': 'best_effort'}
+    node = NodeProcess(
+        environment,
+        'second',
+        weights=missing,
+        backend='torch',
+        image_transport='compressed',
+        strid=2,
+        **overrides,
+    )
+    robot = Robot('second')
+    try:
+        node.wait_for_line('unknown parameters strid are ignored; known are autostart, weights')
+        node.wait_for_line(f'cannot configure: weights {missing} do not exist; correct the path')
+        assert robot.state() == 'unconfigured'
+        assert not robot.change_state(Transition.TRANSITION_CONFIGURE)
+        assert robot.set(weights=str(tiny_weights)) == ''
+        assert robot.set(warm_up_width=WIDTH, warm_up_height=HEIGHT) == ''
+        assert robot.change_state(Transition.TRANSITION_CONFIGURE)
+        assert robot.change_state(Transition.TRANSITION_ACTIVATE)
+        check_compressed(node, robot)
+    finally:
+        robot.close()
+        status = node.end(signal.SIGTERM)
+    check_ending(node, status)
+
+
+def check_compressed(node: NodeProcess, robot: Robot) -> None:
+    jpeg, png = (cv2.imencode(suffix, picture())[1].tobytes() for suffix in ('.jpg', '.png'))
+    topic = 'image/compressed'
+
+    def compressed(second: int, data: bytes, name: str = 'jpeg') -> CompressedImage:
+        return CompressedImage(**header(second), format=name, data=array('B', data))
+
+    def ask(second: int, data: bytes, name: str) -> None:
+        frame = compressed(second, data, name)
+        answer = robot.ask(frame, topic, ['segmentation/labels'])['segmentation/labels']
+        assert (answer.width, answer.height) == (WIDTH, HEIGHT)
+
+    robot.repeat_until(
+        'a frame is passed over',
+        lambda: robot.send(topic, compressed(9, jpeg)),
+        lambda: node.line('/image/compressed: passed over a frame: nobody subscribes'),
+    )
+    robot.subscribe(Image, 'segmentation/labels')
+    robot.ask_until_answered(compressed(10, png, 'png'), topic, ['segmentation/labels'])
+    ask(11, png, 'png')
+    (subscription,) = robot.node.get_subscriptions_info_by_topic(topic)
+    assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    for second, data in enumerate((jpeg[: len(jpeg) // 2], b'', b'no picture', png[:60])):
+        known = len(node.lines)
+        robot.send(topic, compressed(second, data))
+        node.wait_for_line('/image/compressed: dropped a frame', "'jpeg'", after=known)
+        ask(20 + second, jpeg, 'rgb8; jpeg compressed bgr8')

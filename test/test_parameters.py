@@ -1,0 +1,170 @@
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from ros_client import DOMAIN_ID, ros_environment  # noqa: E402
+
+from mtl_perception.ros.parameters import (  # noqa: E402
+    DeclaredParameters,
+    FIELDS,
+    Parameters,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+Declare = Callable[..., tuple[Node, DeclaredParameters]]
+
+
+@pytest.fixture
+def declare(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Declare]:
+    """Make a node of its own with these overrides."""
+    for name, value in ros_environment(tmp_path_factory.mktemp('log')).items():
+        monkeypatch.setenv(name, value)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN_ID)
+    nodes = []
+
+    def create(**overrides: Any) -> tuple[Node, DeclaredParameters]:
+        node = rclpy.create_node(
+            'parameters',
+            context=context,
+            parameter_overrides=[
+                Parameter(name.replace('__', '.'), value=value)
+                for name, value in overrides.items()
+            ],
+            automatically_declare_parameters_from_overrides=True,
+        )
+        nodes.append(node)
+        return node, DeclaredParameters(node)
+
+    yield create
+    for node in nodes:
+        node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def change(node: Node, **values: Any) -> str:
+    """Set all at once; '' or the reason why not."""
+    parameters = [Parameter(name.replace('__', '.'), value=v) for name, v in values.items()]
+    result = node.set_parameters_atomically(parameters)
+    assert result.successful == (not result.reason)
+    return result.reason
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'image_transport': 'raww'}, "image_transport is 'raww'; choose of raw, compressed"),
+        ({'reliability': ''}, "reliability is ''; choose of auto, reliable, best_effort"),
+        ({'depth_encoding': '64FC1'}, "depth_encoding is '64FC1'; choose of 32FC1, 16UC1"),
+        ({'points_stride': 0}, 'points.stride is 0; expected 1 to 64'),
+        ({'depth_scale': 0.0}, 'depth_scale is 0.0; expected 0.001 to 1000'),
+        ({'depth_scale': float('nan')}, 'depth_scale is nan'),
+        ({'confidence_threshold': 1.5}, 'confidence_threshold is 1.5; expected 0.0 to 1.0'),
+        ({'overlay_opacity': -0.1}, 'overlay_opacity is -0.1; expected 0.0 to 1.0'),
+        ({'depth_color_near_m': 80.0}, 'near_m 80.0 is not below depth_color.far_m 80.0'),
+        ({'warm_up_width': 640}, 'warm-up size is 640x0; give both sides'),
+    ],
+)
+def test_a_set_that_does_not_fit_cannot_be_made(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Parameters(**values)
+
+
+def test_a_set_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Parameters().depth_scale = 2.0  # type: ignore[misc]
+
+
+def test_the_configuration_file_has_every_parameter_with_its_default_and_a_comment() -> None:
+    text = (ROOT / 'config' / 'perception.yaml').read_text()
+    values = yaml.safe_load(text)['/**']['ros__parameters']
+    assert values == {name: field.default for name, field in FIELDS.items()}
+    lines = text.splitlines()
+    for name in set(FIELDS) - {'warm_up_height', 'depth_color.far_m'}:
+        (index,) = (i for i, line in enumerate(lines) if line.strip().startswith(f'{name}:'))
+        assert lines[index - 1].strip().startswith('#'), f'{name} has no comment'
+
+
+def test_overrides_are_read(declare: Declare) -> None:
+    _, parameters = declare(weights='mine', depth_color__near_m=100.0, depth_color__far_m=200.0)
+    read = parameters.read()
+    assert read == Parameters(weights='mine', depth_color_near_m=100.0, depth_color_far_m=200.0)
+    assert parameters.current is read
+
+
+def test_every_parameter_is_described(declare: Declare) -> None:
+    node, _ = declare()
+    for name in FIELDS:
+        assert node.describe_parameter(name).description
+    assert node.describe_parameter('points.stride').integer_range[0].to_value == 64
+    assert node.describe_parameter('depth_scale').floating_point_range[0].to_value == 1000.0
+    assert 'raw, compressed' in node.describe_parameter('image_transport').additional_constraints
+    assert 'fixed' in node.describe_parameter('weights').additional_constraints
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message', 'correction'),
+    [
+        ({'depth_scale': 1}, "depth_scale.* '1' .*INTEGER.*DOUBLE.*default 1.0", 2.0),
+        ({'points__stride': 100}, '100.*points.stride, by default 1', 2),
+        ({'image_transport': 'h264'}, "'h264'; choose of raw, compressed", 'compressed'),
+    ],
+)
+def test_a_wrong_override_is_refused_until_it_is_corrected(
+    declare: Declare, overrides: dict[str, Any], message: str, correction: object
+) -> None:
+    node, parameters = declare(**overrides)
+    with pytest.raises(ValueError, match=message):
+        parameters.read()
+    (name,) = overrides
+    assert change(node, **{name: correction}) == ''
+    parameters.read()
+    assert node.get_parameter(name.replace('__', '.')).value == correction
+
+
+def test_a_set_of_overrides_that_does_not_fit_is_refused(declare: Declare) -> None:
+    node, parameters = declare(depth_color__near_m=50.0, depth_color__far_m=30.0)
+    with pytest.raises(ValueError, match=r'near_m 50.0 is not below depth_color.far_m 30.0'):
+        parameters.read()
+    assert change(node, depth_color__near_m=10.0) == ''
+    assert parameters.read().depth_color_near_m == 10.0
+
+
+def test_changes_are_taken_or_rejected_as_a_whole(declare: Declare) -> None:
+    node, parameters = declare()
+    parameters.read()
+    assert 'not below' in change(node, points__stride=4, depth_color__near_m=90.0)
+    assert parameters.current == Parameters()
+    assert node.get_parameter('points.stride').value == 1
+    assert change(node, depth_color__near_m=90.0, depth_color__far_m=120.0) == ''
+    assert parameters.current == Parameters(depth_color_near_m=90.0, depth_color_far_m=120.0)
+
+
+def test_fixed_parameters_change_only_while_not_configured(declare: Declare) -> None:
+    node, parameters = declare()
+    parameters.configured = True
+    for name in ('weights', 'device', 'backend'):
+        assert f'{name} cannot change while' in change(node, **{name: 'other'})
+    assert 'image_transport cannot' in change(node, image_transport='compressed', depth_scale=2.0)
+    assert parameters.current.depth_scale == 1.0
+    assert change(node, depth_scale=2.0) == ''
+    parameters.configured = False
+    assert change(node, weights='other') == ''
+    assert parameters.current == Parameters(weights='other', depth_scale=2.0)
+
+
+def test_unknown_overrides_are_not_declared(declare: Declare) -> None:
+    node, _ = declare(strid=2, **{'qos_overrides./image.subscription.depth': 3})
+    assert not node.has_parameter('strid')
+    assert node.has_parameter('qos_overrides./image.subscription.depth')

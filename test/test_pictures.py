@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtl_perception.recordings.pictures import open_sources
+
+
+def write_picture(path: Path, red: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((6, 8, 3), (0, 0, red), np.uint8))
+    return path
+
+
+def write_video(path: Path, frames: int) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10.0, (64, 48))
+    for number in range(frames):
+        writer.write(np.full((48, 64, 3), (0, 0, 40 * number), np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_folder_is_read_with_its_folders_in_order(tmp_path: Path) -> None:
+    for number, name in enumerate(('b.png', 'a.JPG', 'left/a.png')):
+        write_picture(tmp_path / name, 10 * number)
+    (tmp_path / 'notes.txt').write_text('no picture')
+    (source,) = open_sources([tmp_path])
+    assert (source.name, source.count, source.rate_hz) == (tmp_path.name, 3, None)
+    names = [name for name, _ in source.read()]
+    assert names == [Path('a'), Path('b'), Path('left/a')]
+
+
+def test_pictures_are_rgb_and_unreadable_ones_none(tmp_path: Path) -> None:
+    write_picture(tmp_path / 'a.png', 200)
+    (tmp_path / 'b.png').write_bytes(b'torn')
+    cv2.imwrite(str(tmp_path / 'c.png'), np.full((2, 3), 5, np.uint8))
+    (source,) = open_sources([tmp_path])
+    pictures = dict(source.read())
+    assert pictures[Path('b')] is None
+    coloured, grey = pictures[Path('a')], pictures[Path('c')]
+    assert coloured is not None
+    assert coloured.shape == (6, 8, 3)
+    assert coloured[0, 0].tolist() == [200, 0, 0]
+    assert grey is not None
+    assert grey.tolist() == np.full((2, 3, 3), 5).tolist()
+
+
+def test_every_frame_of_a_video_is_read(tmp_path: Path) -> None:
+    (source,) = open_sources([write_video(tmp_path / 'drive.mp4', frames=5)])
+    assert (source.count, source.rate_hz) == (5, 10.0)
+    frames = list(source.read())
+    assert [name for name, _ in frames] == [Path(f'drive/00000{n}') for n in range(5)]
+    reds = [picture[..., 0].mean() for _, picture in frames if picture is not None]
+    assert reds == pytest.approx([0, 40, 80, 120, 160], abs=6)
+
+
+def test_names_must_differ(tmp_path: Path) -> None:
+    one, other = write_picture(tmp_path / 'a.png', 1), write_picture(tmp_path / 'a.jpg', 2)
+    with pytest.raises(ValueError, match=r'a\.jpg and .*a\.png would both be called a; rename'):
+        open_sources([tmp_path])
+    with pytest.raises(ValueError, match='would both be called a'):
+        open_sources([one, other])
+
+
+def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'a\.png does not exist; give a picture, folder'):
+        open_sources([tmp_path / 'a.png'])
+    with pytest.raises(FileNotFoundError, match=r'has no picture .*, nor the metadata\.yaml of a'):
+        open_sources([tmp_path])
+    (tmp_path / 'notes.txt').write_text('')
+    with pytest.raises(ValueError, match=r'is neither a picture .* nor a video .*; convert it'):
+        open_sources([tmp_path / 'notes.txt'])
+    (tmp_path / 'torn.mp4').write_bytes(b'torn')
+    with pytest.raises(ValueError, match=r'torn\.mp4 is no video that OpenCV reads; convert it'):
+        open_sources([tmp_path / 'torn.mp4'])

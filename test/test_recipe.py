@@ -1,0 +1,106 @@
+from pathlib import Path
+import re
+from typing import Any
+
+from conftest import ROOT
+import pytest
+import yaml
+
+from mtl_perception.dataset_index import read_index
+from mtl_perception.label_space import LABEL_SPACES
+from mtl_perception.network.encoders import ENCODERS
+from mtl_perception.training.datasets import QuotaSampler
+from mtl_perception.training.recipe import Group, read_recipe
+
+RECIPES = sorted((ROOT / 'config' / 'training').glob('*.yaml'))
+ROAD8 = ROOT / 'config' / 'training' / 'road8.yaml'
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return yaml.safe_load(ROAD8.read_text())
+
+
+def write(folder: Path, values: object) -> Path:
+    path = folder / 'recipe.yaml'
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_of_the_package_are_read(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.encoder in ENCODERS
+    assert recipe.label_space in LABEL_SPACES
+    assert set(recipe.loss_weights) == set(recipe.tasks)
+    assert all(isinstance(rate, float) for rate in (recipe.encoder_rate, recipe.decoder_rate))
+
+
+def test_lists_become_tuples_and_groups_groups(tmp_path: Path, values: dict[str, Any]) -> None:
+    values['groups'] = [{'sources': ['a', 'b'], 'per_batch': 3}]
+    recipe = read_recipe(write(tmp_path, values | {'crop': [24, 32]}))
+    assert recipe.groups == (Group(('a', 'b'), 3, needs_depth=False),)
+    assert recipe.crop == (24, 32)
+    assert recipe.loss_weights == values['loss_weights']
+
+
+def test_changes_replace_values() -> None:
+    assert read_recipe(ROAD8, steps=3).steps == 3
+
+
+def test_the_road8_recipe_suits_the_real_index(data_folder: Path) -> None:
+    recipe = read_recipe(ROAD8)
+    rows = read_index(data_folder / 'index.csv', 'train', recipe.without_sources)
+    assert 'kitti_object' not in {row.source for row in rows}
+    batch = next(iter(QuotaSampler(rows, recipe.groups, range(1), recipe.seed)))
+    assert len(batch) == sum(group.per_batch for group in recipe.groups)
+    assert recipe.pretrained is None or (data_folder / recipe.pretrained).is_file()
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'no\.yaml does not exist; see config/training/'):
+        read_recipe(tmp_path / 'no.yaml')
+
+
+def test_unknown_keys_are_refused_with_the_known_ones(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    path = write(tmp_path, values | {'epochs': 3, 'batch': 2})
+    words = f'recipe {path} has unknown keys batch, epochs; known are name, encoder, label_space'
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_recipe(path)
+    with pytest.raises(ValueError, match='unknown keys epochs'):
+        read_recipe(ROAD8, epochs=3)
+
+
+def test_missing_keys_are_named_but_those_with_a_default(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    for key in ('seed', 'pretrained', 'without_sources', 'licence'):
+        del values[key]
+    assert read_recipe(write(tmp_path, values)).pretrained is None
+    for key in ('crop', 'zoom'):
+        del values[key]
+    with pytest.raises(ValueError, match=r'recipe\.yaml lacks crop, zoom$'):
+        read_recipe(write(tmp_path, values))
+
+
+@pytest.mark.parametrize(
+    ('group', 'words'),
+    [
+        ({'sources': ['a'], 'per_batch': 1, 'share': 2}, 'unknown keys share; known are sources'),
+        ({'sources': ['a']}, 'lacks per_batch'),
+    ],
+)
+def test_groups_are_checked_as_well(
+    tmp_path: Path, values: dict[str, Any], group: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=rf'recipe\.yaml .*{words}'):
+        read_recipe(write(tmp_path, values | {'groups': [group]}))
+
+
+@pytest.mark.parametrize('content', [None, ['steps'], 'steps'])
+def test_what_is_no_recipe_is_refused(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ValueError, match=r'recipe\.yaml holds \w+; expected keys'):
+        read_recipe(write(tmp_path, content))

@@ -1,0 +1,244 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+import math
+from pathlib import Path
+from typing import Any
+
+from conftest import ROOT
+from made_index import make_index
+from made_weights import make_picture
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+import yaml
+
+from mtl_perception.training import train
+from mtl_perception.training.recipe import read_recipe, Recipe
+from mtl_perception.training.train import build_network, main, Run
+
+SIZE = (72, 96)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sum in one order; and threads that share busy cores wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with labels, with depth, with neither lacking; two to validate."""
+    folder = tmp_path_factory.mktemp('data')
+    labels = np.repeat([np.arange(SIZE[1]) // 12], SIZE[0], axis=0).astype(np.uint8)
+    depth_m = np.repeat([np.linspace(60, 4, SIZE[0])], SIZE[1], axis=0).T
+    rows = [{'labels': labels, 'source': 'labelled'}] * 3
+    rows += [{'depth': depth_m, 'fx_px': 700.0, 'source': 'ranged'}] * 3
+    rows += [{'labels': labels, 'depth': depth_m, 'fx_px': 700.0, 'split': 'val'}] * 2
+    pictures = [{'picture': make_picture(*SIZE, seed), **row} for seed, row in enumerate(rows)]
+    return make_index(folder, pictures).parent
+
+
+@pytest.fixture(scope='module')
+def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the recipe of the package small."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / 'config/training/road8.yaml').read_text())
+    values |= {
+        'pretrained': None,
+        'without_sources': [],
+        'groups': [
+            {'sources': ['labelled'], 'per_batch': 2},
+            {'sources': ['ranged'], 'per_batch': 1, 'needs_depth': True},
+        ],
+        'crop': [64, 64],
+        'steps': 3,
+        'warmup_steps': 2,
+        'validate_every': 2,
+        'training_f_px': 700.0,
+    }
+    path = tmp_path_factory.mktemp('recipe') / 'small.yaml'
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def recipe(recipe_path: Path) -> Recipe:
+    return read_recipe(recipe_path)
+
+
+def start(recipe: Recipe, data: Path) -> Run:
+    return Run(recipe, data, torch.device('cpu'))
+
+
+def made_batch(seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+    """Give two pictures, one with labels only, one with depth only."""
+    pictures = np.stack([make_picture(64, 64, seed), make_picture(64, 64, seed + 1)])
+    allowed = torch.zeros(2, 64, 64, dtype=torch.int64)
+    allowed[0] = 1 << (torch.arange(64) // 32)
+    depth_m = torch.full((2, 64, 64), torch.nan)
+    depth_m[1] = torch.linspace(60, 4, 64)[:, None]
+    targets = {'segmentation': allowed, 'depth': depth_m}
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2), targets
+
+
+def train_to_the_end(recipe_path: Path, data: Path, output: Path) -> dict[str, Any]:
+    main([str(recipe_path), '--data', str(data), '--output', str(output), *OPTIONS])
+    return torch.load(output / 'checkpoint.pt', weights_only=True)
+
+
+OPTIONS = ('--device', 'cpu', '--workers', '0')
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    recipe_path: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_to_the_end(recipe_path, data, tmp_path / 'whole')
+    assert whole['step'] == 3
+
+    advance = Run.advance
+
+    def interrupted(run: Run, *batch: Any) -> None:
+        if run.step == 2:
+            raise KeyboardInterrupt
+        advance(run, *batch)
+
+    monkeypatch.setattr(Run, 'advance', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_to_the_end(recipe_path, data, tmp_path / 'parts')
+    half = torch.load(tmp_path / 'parts' / 'checkpoint.pt', weights_only=True)
+    assert half['step'] == 2
+    monkeypatch.setattr(Run, 'advance', advance)
+    parts = train_to_the_end(recipe_path, data, tmp_path / 'parts')
+
+    assert parts['step'] == 3
+    for part in ('network', 'average'):
+        for name, value in whole[part].items():
+            torch.testing.assert_close(parts[part][name], value, rtol=0, atol=1e-6, msg=name)
+    assert not all(torch.equal(v, whole['network'][n]) for n, v in half['network'].items())
+    assert parts['schedule']['last_epoch'] == whole['schedule']['last_epoch'] == 3
+    assert list((tmp_path / 'parts').iterdir()) == [tmp_path / 'parts' / 'checkpoint.pt']
+
+
+def test_a_finished_run_takes_no_more_steps(
+    recipe_path: Path, recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(recipe, data)
+    run.step = recipe.steps
+    run.save(tmp_path / 'checkpoint.pt')
+    monkeypatch.setattr(Run, 'advance', None)
+    assert train_to_the_end(recipe_path, data, tmp_path)['step'] == recipe.steps
+
+
+def test_training_learns_each_task_from_the_pictures_that_have_it(
+    recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One labelled and one ranged picture, again and again: both losses must fall."""
+    history: list[dict[str, Tensor]] = []
+    joint_loss = train.joint_loss
+
+    def noted(*arguments: Any) -> Any:
+        total, each = joint_loss(*arguments)
+        history.append(each)
+        return total, each
+
+    monkeypatch.setattr(train, 'joint_loss', noted)
+    run = start(replace(recipe, steps=40, warmup_steps=1), data)
+    for _ in range(14):
+        run.advance(*made_batch())
+    for task in recipe.tasks:
+        assert history[-1][task] < 0.5 * history[0][task], task
+
+
+def test_the_rates_warm_up_and_fall_to_zero(recipe: Recipe, data: Path) -> None:
+    run = start(replace(recipe, steps=100, warmup_steps=10), data)
+    encoder, others = run.optimiser.param_groups
+    assert (encoder['initial_lr'], others['initial_lr']) == (1e-4, 5e-4)
+    rates = []
+    for _ in range(100):
+        rates.append((encoder['lr'], others['lr']))
+        run.optimiser.step()
+        run.schedule.step()
+    assert rates[0] == pytest.approx((1e-5, 5e-5))
+    assert rates[50] == pytest.approx((0.5e-4, 2.5e-4))
+    assert rates[99][1] < 1e-6
+    assert max(rates)[1] < 5e-4
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_every_parameter_is_optimised_once(recipe: Recipe, data: Path) -> None:
+    run = start(recipe, data)
+    optimised = [p for group in run.optimiser.param_groups for p in group['params']]
+    assert len(optimised) == len({id(p) for p in optimised})
+    assert {id(p) for p in optimised} == {id(p) for p in run.network.parameters()}
+
+
+def test_the_moving_average_follows_weights_and_statistics(recipe: Recipe, data: Path) -> None:
+    run = start(replace(recipe, ema_decay=0.75, decoder_rate=0.1, warmup_steps=1), data)
+    names = ('heads.depth.2.weight', 'encoder.stem.1.running_mean')
+    expected = {}
+    for step in range(3):
+        run.advance(*made_batch(step))
+        state = run.network.state_dict()
+        for name in names:
+            # the first step is where the average starts
+            before = expected.get(name, state[name])
+            expected[name] = 0.75 * before + 0.25 * state[name].clone()
+    average = run.average.module.state_dict()
+    for name in names:
+        torch.testing.assert_close(average[name], expected[name])
+        assert not torch.equal(average[name], run.network.state_dict()[name])
+    assert run.deployed().network is run.average.module
+
+
+def test_equal_seeds_start_equal_networks(recipe: Recipe, data: Path) -> None:
+    def weights(seed: int) -> Tensor:
+        return start(replace(recipe, seed=seed), data).network.state_dict()[
+            'encoder.stem.0.weight'
+        ]
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_log_depth_starts_at_ten_metres(recipe: Recipe, data: Path) -> None:
+    network = build_network(recipe, data)
+    assert float(network.heads['depth'][2].bias.detach()) == pytest.approx(math.log(10))
+    network = build_network(replace(recipe, depth_activation='abs'), data)
+    assert abs(float(network.heads['depth'][2].bias.detach())) < 1
+
+
+def test_the_pretrained_encoder_is_looked_for_in_the_data(recipe: Recipe, data: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'weights/none\.npz do not exist'):
+        build_network(replace(recipe, pretrained='weights/none.npz'), data)
+
+
+def test_validation_scores_the_average_on_whole_pictures(recipe: Recipe, data: Path) -> None:
+    rows = train.read_index(data / 'index.csv', 'val')
+    run = start(recipe, data)
+    report = train.validate(run.deployed(), rows, recipe, torch.device('cpu'))
+    assert report['all']['segmentation']['pictures'] == report['all']['depth']['pictures'] == 2
+    assert 0 <= report['all']['segmentation']['pixel_accuracy'] <= 1
+    assert report['all']['depth']['abs_rel'] > 0
+
+
+def test_a_checkpoint_is_whole_or_not_there(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(recipe, data)
+    path = tmp_path / 'checkpoint.pt'
+    run.save(path)
+    before = path.read_bytes()
+    save: Callable[..., None] = torch.save
+
+    def torn(state: Any, file: Path) -> None:
+        save(state, file)
+        file.write_bytes(file.read_bytes()[:100])
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr(torch, 'save', torn)
+    with pytest.raises(OSError, match='no space'):
+        run.save(path)
+    assert path.read_bytes() == before
