@@ -88,7 +88,9 @@ def test_equal_ratios_of_depth_are_equal_steps_of_colour():
     assert plain.tolist() == [middle.tolist(), low.tolist(), high.tolist()]
 
 
-@pytest.mark.parametrize('range_m', [(5.0, 5.0), (9.0, 2.0), (0.0, 5.0), (-1.0, 5.0), (1.0, float('inf'))])
+@pytest.mark.parametrize(
+    'range_m', [(5.0, 5.0), (9.0, 2.0), (0.0, 5.0), (-1.0, 5.0), (1.0, float('inf'))]
+)
 def test_impossible_depth_range_is_refused(range_m):
     with pytest.raises(ValueError, match='must be positive, finite and rise'):
         colour_depth(np.ones((1, 1), np.float32), range_m)

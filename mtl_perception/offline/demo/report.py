@@ -138,13 +138,13 @@ def _picture(message: Any) -> Picture:
 
 def _points(message: Any) -> tuple[NDArray[np.float32], Picture]:
     """Read points (N, 3) and their colours (N, 3) out of a PointCloud2."""
-    kinds = {
+    layout: Any = {
         'names': [f.name for f in message.fields],
         'formats': [_NUMPY_TYPES[f.datatype] for f in message.fields],
         'offsets': [f.offset for f in message.fields],
         'itemsize': message.point_step,
     }
-    cloud = np.frombuffer(message.data, np.dtype(kinds))
+    cloud: NDArray[np.void] = np.frombuffer(message.data, np.dtype(layout))
     points = np.stack([cloud[axis] for axis in 'xyz'], -1)
     packed = np.ascontiguousarray(cloud['rgb']).view(np.uint32)
     colours = np.stack([packed >> shift & 255 for shift in (16, 8, 0)], -1)
