@@ -61,6 +61,7 @@ setup(
             'mypy',
             'pytest==8.4.2',
             'ruff',
+            'torchmetrics',
             'types-PyYAML',
         ],
     },
@@ -69,6 +70,7 @@ setup(
             f'{PACKAGE} = {PACKAGE}.offline.__main__:main',
             f'perception_node = {PACKAGE}.ros.node:main',
             f'bag_player = {PACKAGE}.ros.bag_player:main',
+            f'bag_recorder = {PACKAGE}.ros.recorder:main',
         ],
     },
 )

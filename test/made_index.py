@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtl_perception.dataset_index import COLUMNS
+from mtl_perception.recordings.dataset_index import COLUMNS
 
 
 def make_index(folder: Path, rows: list[dict[str, Any]]) -> Path:

@@ -5,7 +5,7 @@ from made_index import make_index
 import numpy as np
 import pytest
 
-from mtl_perception.dataset_index import read_index
+from mtl_perception.recordings.dataset_index import read_index
 
 PICTURE = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 LABELS = np.arange(35, dtype=np.uint8).reshape(5, 7)

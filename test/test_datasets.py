@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_perception.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
 from mtl_perception.training.augmentation import RandomView
 from mtl_perception.training.datasets import (
     allowed_classes,

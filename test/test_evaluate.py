@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 import pytest
 
-from mtl_perception.dataset_index import read_index
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space
 from mtl_perception.offline.evaluate import evaluate, Scale, score, write_report
+from mtl_perception.recordings.dataset_index import read_index
 
 PICTURE = np.full((4, 6, 3), 90, np.uint8)
 SCALE = Scale('road8', 700.0)
@@ -115,3 +115,13 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
     assert evaluate(index, engine)['all']['segmentation']['pictures'] == 3
     with pytest.raises(ValueError, match=r"has no row of three in split 'val'"):
         evaluate(index, engine, 'val', ('three',))
+
+
+def test_the_six_classes_of_the_paper_have_a_mean_of_their_own(tmp_path: Path) -> None:
+    row = {'picture': PICTURE, 'labels': labels(0, 2, 6), 'source': 'one'}
+    figures = score(predict, read_index(make_index(tmp_path, [row])), SCALE)['all']['segmentation']
+    # sky is right on 2 of 3 columns, road on 1 of 2; the person is missed
+    iou = figures['iou']
+    assert figures['miou_kitti6'] == pytest.approx((iou['sky'] + iou['road']) / 2)
+    assert figures['miou'] == pytest.approx((iou['sky'] + iou['road'] + iou['person']) / 3)
+    assert iou['person'] == 0

@@ -104,8 +104,21 @@ class Robot(Client):
 
     def ask_good(self, *answers: str) -> dict[str, Any]:
         """Send a good frame; its stamp is before the last one's, as at the start of a loop."""
+        return self.ask(self.good_image(), 'image', list(answers))
+
+    def good_image(self) -> Image:
         self.second -= 1
-        return self.ask(image(self.second), 'image', list(answers))
+        return image(self.second)
+
+    def calibrate(self, f_px: float) -> None:
+        """Send a camera_info, and frames until it is used for answers on every topic."""
+        self.send('camera_info', camera_info(f_px))
+
+        def used() -> bool:
+            infos = (one for one in self.received['depth/camera_info'] if one.p[0] == f_px)
+            return any(self.answers(info, [*IMAGES, *INFOS, 'points']) for info in infos)
+
+        self.repeat_until('its use', lambda: self.send('image', self.good_image()), used)
 
     def change_state(self, transition: int) -> bool:
         request = Transition(id=transition)
@@ -186,12 +199,7 @@ def served(robot: Robot) -> Robot:
     """A robot with a calibrated camera, answered on every topic."""
     for messages in robot.received.values():
         messages.clear()
-    robot.send('camera_info', camera_info(TRAINING_F_PX))
-    robot.second -= 1
-    robot.ask_until_answered(image(robot.second), 'image', [*IMAGES, *INFOS, 'points'])
-    # the camera_info travels apart from the images, and may come after the first
-    while robot.ask_good('depth/camera_info')['depth/camera_info'].p[0] != TRAINING_F_PX:
-        pass
+    robot.calibrate(TRAINING_F_PX)
     return robot
 
 
@@ -219,10 +227,8 @@ def test_depth_follows_the_focal_length_and_points_follow_depth(served: Robot) -
     before = depth_of(served.ask_good('depth/image'))
     finite = np.isfinite(before)
     assert finite.any()
-    served.send('camera_info', camera_info(TRAINING_F_PX / 2))
+    served.calibrate(TRAINING_F_PX / 2)
     answers = served.ask_good('depth/image', 'points')
-    while np.array_equal(depth_of(answers), before):
-        answers = served.ask_good('depth/image', 'points')
     np.testing.assert_allclose(depth_of(answers)[finite], before[finite] / 2, rtol=1e-6)
     assert np.isposinf(depth_of(answers)[~finite]).all()
     assert served.set(depth_scale=4.0) == ''

@@ -40,11 +40,14 @@ class FakeNode:
     def __init__(self) -> None:
         self.publishers: dict[str, FakePublisher] = {}
         self.said: list[str] = []
+        self.refused = ''
 
     def create_publisher(
         self, kind: type, topic: str, qos: QoSProfile, qos_overriding_options: object
     ) -> FakePublisher:
         assert qos_overriding_options is not None
+        if topic == self.refused:
+            raise RuntimeError('Unexpected QoS override')
         self.publishers[topic] = FakePublisher(kind, topic, qos)
         return self.publishers[topic]
 
@@ -140,6 +143,14 @@ def test_destroy_leaves_no_publisher() -> None:
     outputs.destroy()
     assert node.publishers == {}
     assert outputs.wanted() == set()
+
+
+def test_a_wrong_override_leaves_no_publisher() -> None:
+    node = FakeNode()
+    node.refused = 'depth/camera_info'
+    with pytest.raises(RuntimeError, match='Unexpected QoS override'):
+        Outputs(node, ['segmentation', 'depth'])
+    assert node.publishers == {}
 
 
 def test_messages_have_the_fields_and_the_header() -> None:

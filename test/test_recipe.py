@@ -6,9 +6,9 @@ from conftest import ROOT
 import pytest
 import yaml
 
-from mtl_perception.dataset_index import read_index
 from mtl_perception.label_space import LABEL_SPACES
 from mtl_perception.network.encoders import ENCODERS
+from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.datasets import QuotaSampler
 from mtl_perception.training.recipe import Group, read_recipe
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mtl_perception.dataset_index import AnnotatedPicture, read_index
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
 
 from .metrics import DepthMetrics, SegmentationMetrics
 
@@ -35,9 +35,13 @@ class _Scores:
     def __init__(self, space: str) -> None:
         self.segmentation = SegmentationMetrics(label_space(space).names)
         self.depth = DepthMetrics()
+        # the classes that arXiv 1809.04766 scores on KITTI
+        self._kitti6 = list(label_space(space).mappings.get('kitti6', ()))
 
     def summary(self) -> dict[str, Any]:
         tasks = {'segmentation': self.segmentation.summary(), 'depth': self.depth.summary()}
+        if self._kitti6:
+            tasks['segmentation']['miou_kitti6'] = self.segmentation.miou(self._kitti6)
         return {task: summary for task, summary in tasks.items() if summary['pictures']}
 
 

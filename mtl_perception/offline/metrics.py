@@ -39,10 +39,10 @@ class SegmentationMetrics:
         union = self.confusion[:, :-1].sum(0) + self.confusion.sum(1) - hits
         return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
 
-    def miou(self, classes: slice = slice(None)) -> float:
-        """Give the mean IoU over the classes of the slice that the truth has."""
+    def miou(self, classes: slice | list[int] = slice(None)) -> float | None:
+        """Give the mean IoU over those of the classes that the truth has, None if it has none."""
         present = self.confusion.sum(1)[classes] > 0
-        return float(self.iou()[classes][present].mean()) if present.any() else float('nan')
+        return float(self.iou()[classes][present].mean()) if present.any() else None
 
     def summary(self) -> dict[str, Any]:
         """Give mIoU, IoU per class, pixel accuracy and the number of pictures.
@@ -51,7 +51,7 @@ class SegmentationMetrics:
         """
         iou = [None if math.isnan(value) else value for value in self.iou().tolist()]
         return {
-            'miou': None if math.isnan(self.miou()) else self.miou(),
+            'miou': self.miou(),
             'iou': dict(zip(self.names, iou, strict=True)),
             'pixel_accuracy': float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1)),
             'pictures': self.pictures,

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..dataset_index import DEPTH_UNITS_PER_METRE
-from ..engine import Engine
-from ..geometry import focal_factor
-from ..label_space import label_space
-from ..messages import ImageFields
-from ..products import (
+from mtl_perception.engine import Engine
+from mtl_perception.geometry import focal_factor
+from mtl_perception.label_space import label_space
+from mtl_perception.messages import ImageFields
+from mtl_perception.products import (
     CONFIDENCE,
     DEPTH,
     DEPTH_COLOURS,
@@ -29,8 +28,10 @@ from ..products import (
     ProductSettings,
     topics_of,
 )
-from ..recordings.bags import is_bag
-from ..recordings.pictures import open_sources, Source
+from mtl_perception.recordings.bags import is_bag
+from mtl_perception.recordings.dataset_index import DEPTH_UNITS_PER_METRE
+from mtl_perception.recordings.pictures import open_sources, Source
+
 from .predict_bag import add_bag_arguments, predict_bag, Predictor, read_bag_options, Tally
 
 log = logging.getLogger(__name__)

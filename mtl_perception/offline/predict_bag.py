@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..engine import Prediction
-from ..geometry import focal_factor, Intrinsics, RayTable
-from ..label_space import label_space
-from ..model_card import ModelCard
-from ..products import (
+from mtl_perception.engine import Prediction
+from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
+from mtl_perception.label_space import label_space
+from mtl_perception.model_card import ModelCard
+from mtl_perception.products import (
     DEPTH,
     DEPTH_ENCODINGS,
     LABELS,
@@ -24,9 +24,9 @@ from ..products import (
     TOPICS,
     topics_of,
 )
-from ..recordings.bag_camera import BagCamera, intrinsics_of
-from ..recordings.bag_messages import field_message, label_info
-from ..recordings.bags import BagReader, BagWriter, LATCHED, STORAGES, TopicQos
+from mtl_perception.recordings.bag_camera import BagCamera, intrinsics_of
+from mtl_perception.recordings.bag_messages import field_message, label_info
+from mtl_perception.recordings.bags import BagReader, BagWriter, LATCHED, STORAGES, TopicQos
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""What cameras recorded: rosbag2 files and KITTI raw drives, without ROS."""
+"""What cameras recorded, without ROS: rosbag2 files, KITTI raw drives, annotated pictures."""

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Intrinsics
-from ..messages import decode_compressed, decode_image
+from mtl_perception.geometry import Intrinsics
+from mtl_perception.messages import decode_compressed, decode_image
+
 from .bags import BagReader, RawMessage
 
 log = logging.getLogger(__name__)

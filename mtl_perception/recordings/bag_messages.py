@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ..label_space import LabelSpace
-from ..messages import CloudFields, ImageFields
+from mtl_perception.label_space import LabelSpace
+from mtl_perception.messages import CloudFields, ImageFields
+
 from .bags import TYPES
 
 

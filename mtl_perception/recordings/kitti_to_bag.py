@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..messages import CloudFields, ImageFields, PointFieldSpec
+from mtl_perception.messages import CloudFields, ImageFields, PointFieldSpec
+
 from .bag_messages import field_message, new_header, new_message
 from .bags import BagWriter, LATCHED, STORAGES, TopicQos
 from .kitti import Calibration, Drive, LEFT, read_drive, RIGHT

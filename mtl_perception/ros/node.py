@@ -87,15 +87,17 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]
         engine = Engine(parameters.weights, parameters.device, parameters.backend)
         size = parameters.warm_up_width, parameters.warm_up_height
         width, height = size if all(size) else engine.card.training_size or size
+        compiled = 'for no size yet'
         if width and height:
             engine.warm_up(height, width)
+            compiled = f'for {width}x{height}'
         camera = Camera(self, engine, lambda: self.parameters.current)
         camera.paused = self._paused
         self._cameras.append(camera)
         self.parameters.configured = True
         self.get_logger().info(
             f"loaded '{engine.card.name}' ({', '.join(engine.card.tasks)}) into {engine.backend} "
-            f'on {engine.device}, compiled for {width}x{height}'
+            f'on {engine.device}, compiled {compiled}'
         )
 
     def _subscribe(self) -> None:

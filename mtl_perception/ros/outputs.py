@@ -30,18 +30,26 @@ class Outputs:
     """What one camera publishes: the topics that a model with these tasks can fill."""
 
     def __init__(self, node: Node, tasks: Collection[str], prefix: str = '') -> None:
-        """Create the publishers; prefix, as `front/`, stands before each topic."""
+        """Create the publishers; prefix, as `front/`, stands before each topic.
+
+        Raises what rclpy does if QoS overrides are wrong; then there is no publisher.
+        """
         self._node = node
         self._published_threshold: float | None = None
         qos = QoSProfile(depth=_DEPTH_OF_QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         topics = topics_of(tasks)
         types = {topic: PointCloud2 if topic == POINTS else Image for topic in topics}
         types |= {info: CameraInfo for topic, info in _CAMERA_INFOS.items() if topic in topics}
-        self._publishers = {
-            topic: _create_publisher(node, kind, prefix + topic, qos)
-            for topic, kind in types.items()
-        }
-        self._label_info = self._create_label_info(prefix) if LABELS in topics else None
+        self._publishers: dict[str, Publisher] = {}
+        self._label_info: Publisher | None = None
+        try:
+            for topic, kind in types.items():
+                self._publishers[topic] = _create_publisher(node, kind, prefix + topic, qos)
+            if LABELS in topics:
+                self._label_info = self._create_label_info(prefix)
+        except Exception:
+            self.destroy()
+            raise
 
     def wanted(self) -> set[str]:
         """Tell the topics that somebody subscribes to, label_info apart."""

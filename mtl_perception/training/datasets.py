@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mtl_perception.dataset_index import AnnotatedPicture
 from mtl_perception.label_space import label_space
+from mtl_perception.recordings.dataset_index import AnnotatedPicture
 
 from .augmentation import RandomView, Targets
 from .recipe import Group

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from mtl_perception.dataset_index import read_index
 from mtl_perception.engine import Engine
 from mtl_perception.label_space import label_space
 from mtl_perception.model_card import ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.network.joint_network import FIXED_CHANNELS
 from mtl_perception.offline.evaluate import evaluate, write_report
+from mtl_perception.recordings.dataset_index import read_index
 
 from .recipe import read_recipe, Recipe
 

@@ -18,12 +18,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from mtl_perception.dataset_index import AnnotatedPicture, read_index
 from mtl_perception.engine import Prediction
 from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork, Normalise
 from mtl_perception.network.joint_network import FIXED_CHANNELS, JointNetwork
 from mtl_perception.offline.evaluate import Scale, score
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
 
 from .augmentation import RandomView
 from .datasets import AsymmetricDataset, QuotaSampler

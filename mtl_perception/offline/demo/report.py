@@ -49,7 +49,8 @@ def measure(
     counters are the node's own: of the frames received, how many were answered and skipped.
     """
     latencies: dict[str, list[float]] = {'labels and depth': [], 'all outputs': []}
-    ends, faults = [], []
+    ends: list[int] = []
+    faults: list[str] = []
     for answer in answers(recording):
         arrived = answer.arrived_ns
         ends.append(max(arrived.values()))
