@@ -1,6 +1,7 @@
 """The perception node: a lifecycle around the engine and its cameras."""
 
 from collections.abc import Callable, Sequence
+import gc
 import logging
 from typing import Any
 
@@ -175,6 +176,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        # what is left goes with the process; collecting it would take seconds
+        gc.freeze()
 
 
 if __name__ == '__main__':
