@@ -21,6 +21,9 @@ DEPTH = 'depth/image'
 DEPTH_COLOURS = 'depth/color'
 NORMALS = 'normals/image'
 POINTS = 'points'
+# the CameraInfo that goes with the pictures of a topic, and the names of the classes
+CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
+LABEL_INFO = 'segmentation/label_info'
 
 DEPTH_ENCODINGS = ('32FC1', '16UC1')
 _TOPICS_OF_TASK = {

@@ -1,7 +1,7 @@
 """Fields of sensor_msgs messages from and to arrays; imports no ROS, serves rclpy and rosbags."""
 
 from mtl_perception.messages.clouds import CloudFields, encode_cloud, PointFieldSpec
-from mtl_perception.messages.compressed import decode_compressed
+from mtl_perception.messages.compressed import decode_compressed, decode_message
 from mtl_perception.messages.images import (
     Buffer,
     byte_array,
@@ -21,6 +21,7 @@ __all__ = [
     'byte_array',
     'decode_compressed',
     'decode_image',
+    'decode_message',
     'depth_to_millimetres',
     'encode_cloud',
     'encode_image',

@@ -1,10 +1,12 @@
-"""Fields of sensor_msgs/CompressedImage to a picture."""
+"""Fields of sensor_msgs/CompressedImage, and of either kind of image, to a picture."""
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.messages.images import Buffer, MAX_SIDE_PX
+from mtl_perception.messages.images import Buffer, decode_image, MAX_SIDE_PX
 
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _JPEG_START = b'\xff\xd8\xff'
@@ -14,6 +16,23 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN = 0xDA
 # TEM and RST0..RST7 stand alone, without a length
 _JPEG_LONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+def decode_message(message: Any) -> NDArray[np.uint8]:
+    """Decode what has the fields of sensor_msgs/Image or CompressedImage: (H, W, 3), RGB.
+
+    Raises ValueError as decode_image and decode_compressed do.
+    """
+    if hasattr(message, 'format'):
+        return decode_compressed(message.format, message.data)
+    return decode_image(
+        message.height,
+        message.width,
+        message.encoding,
+        message.is_bigendian,
+        message.step,
+        message.data,
+    )
 
 
 def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:

@@ -16,8 +16,9 @@ from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
 from mtl_perception.label_space import label_space
 from mtl_perception.model_card import ModelCard
 from mtl_perception.products import (
-    DEPTH,
+    CAMERA_INFOS,
     DEPTH_ENCODINGS,
+    LABEL_INFO,
     LABELS,
     products,
     ProductSettings,
@@ -30,9 +31,6 @@ from mtl_perception.recordings.bags import BagReader, BagWriter, LATCHED, STORAG
 
 log = logging.getLogger(__name__)
 
-LABEL_INFO = 'segmentation/label_info'
-# the CameraInfo that goes with the pictures of a topic
-CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
 OUTPUT_TOPICS = (*TOPICS, *CAMERA_INFOS.values(), LABEL_INFO)
 
 

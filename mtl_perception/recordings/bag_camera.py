@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
-from mtl_perception.messages import decode_compressed, decode_image
+from mtl_perception.messages import decode_message
 
 from .bags import BagReader, RawMessage
 
@@ -55,12 +55,7 @@ class BagCamera:
         Raises ValueError if it cannot be decoded.
         """
         image = self._reader.parse(message)
-        if self._reader.topics[self.topic].type == _COMPRESSED:
-            return image.header, decode_compressed(image.format, image.data)
-        return image.header, decode_image(
-            *(image.height, image.width, image.encoding, image.is_bigendian, image.step),
-            image.data,
-        )
+        return image.header, decode_message(image)
 
     def info(self, header: Any, width: int, height: int) -> Any:
         """Give the CameraInfo of a picture: of its size, the last one up to its time.

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
 from mtl_perception.label_space import label_space, UNLABELLED
-from mtl_perception.messages import decode_compressed, decode_image
+from mtl_perception.messages import decode_message
 from mtl_perception.products import DEPTH, DEPTH_COLOURS, POINTS, products, ProductSettings, TOPICS
 from mtl_perception.ros.incoming import CameraSubscription, Counters, LatestFrameWorker
 from mtl_perception.ros.outputs import Outputs
@@ -111,7 +111,7 @@ class Camera:
             self._log.debug(f'{self._image_topic}: passed over a frame: {reason}')
             return
         try:
-            picture = _decode(message)
+            picture = decode_message(message)
         except ValueError as error:
             self.counters.bad += 1
             self._log_dropped(
@@ -179,19 +179,6 @@ class Camera:
             f'{self._image_topic}: could not answer a frame: {type(error).__name__}: {error}',
             throttle_duration_sec=_THROTTLE_S,
         )
-
-
-def _decode(message: Image | CompressedImage) -> NDArray[np.uint8]:
-    if isinstance(message, CompressedImage):
-        return decode_compressed(message.format, message.data)
-    return decode_image(
-        message.height,
-        message.width,
-        message.encoding,
-        message.is_bigendian,
-        message.step,
-        message.data,
-    )
 
 
 def _intrinsics(info: CameraInfo) -> Intrinsics | None:

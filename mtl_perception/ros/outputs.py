@@ -13,16 +13,13 @@ from std_msgs.msg import Header
 
 from mtl_perception.label_space import LabelSpace
 from mtl_perception.messages import byte_array, CloudFields, ImageFields
-from mtl_perception.products import DEPTH, LABELS, POINTS, topics_of
+from mtl_perception.products import CAMERA_INFOS, LABEL_INFO, LABELS, POINTS, topics_of
 
 try:
     import vision_msgs.msg as vision_msgs
 except ImportError:  # not in every ROS installation; all but label_info works without it
     vision_msgs = None
 
-# beside the pictures that they belong to, in the same namespace
-_CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
-_LABEL_INFO = 'segmentation/label_info'
 _DEPTH_OF_QUEUE = 5
 
 
@@ -39,7 +36,7 @@ class Outputs:
         qos = QoSProfile(depth=_DEPTH_OF_QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         topics = topics_of(tasks)
         types = {topic: PointCloud2 if topic == POINTS else Image for topic in topics}
-        types |= {info: CameraInfo for topic, info in _CAMERA_INFOS.items() if topic in topics}
+        types |= {info: CameraInfo for topic, info in CAMERA_INFOS.items() if topic in topics}
         self._publishers: dict[str, Publisher] = {}
         self._label_info: Publisher | None = None
         try:
@@ -71,7 +68,7 @@ class Outputs:
 
         Labels and depth have the size of the picture, so its K and P hold as they are.
         """
-        for topic in _CAMERA_INFOS.values():
+        for topic in CAMERA_INFOS.values():
             if topic in wanted:
                 stamped = copy.copy(info)
                 stamped.header = header
@@ -92,7 +89,7 @@ class Outputs:
         self._label_info = None
 
     def _create_label_info(self, prefix: str) -> Publisher | None:
-        topic = prefix + _LABEL_INFO
+        topic = prefix + LABEL_INFO
         if vision_msgs is None:
             self._node.get_logger().info(
                 f'{topic} is not published: the package vision_msgs is not installed', once=True

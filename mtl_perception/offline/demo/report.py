@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.messages import decode_image
+from mtl_perception.messages import decode_message
 from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OVERLAY, POINTS
 from mtl_perception.recordings.bags import BagReader
 from mtl_perception.visualization import render_cloud
@@ -121,20 +121,11 @@ def draw(recording: Recording, film: Path, sheet: Path) -> None:
 
 def _panels(answer: Answer) -> list[Picture]:
     outputs = answer.outputs
-    pictures = [_picture(m) for m in (answer.picture, outputs[OVERLAY], outputs[DEPTH_COLOURS])]
+    pictures = [
+        decode_message(m) for m in (answer.picture, outputs[OVERLAY], outputs[DEPTH_COLOURS])
+    ]
     resized = [cv2.resize(p, PANEL, interpolation=cv2.INTER_AREA) for p in pictures]
     return [*resized, render_cloud(*_points(outputs[POINTS]), PANEL)]
-
-
-def _picture(message: Any) -> Picture:
-    return decode_image(
-        message.height,
-        message.width,
-        message.encoding,
-        message.is_bigendian,
-        message.step,
-        message.data,
-    )
 
 
 def _points(message: Any) -> tuple[NDArray[np.float32], Picture]:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from mtl_perception.products import TOPICS
+from mtl_perception.products import CAMERA_INFOS, TOPICS
 from mtl_perception.recordings.bags import BagReader, is_bag
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
@@ -24,7 +24,6 @@ from .report import draw, measure, Recording
 IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
-CAMERA_INFOS = ('segmentation/camera_info', 'depth/camera_info')
 _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 20.0
 
@@ -88,7 +87,7 @@ def _play_and_record(
         *('-p', f'weights:={options.weights}', '-p', f'device:={options.device}'),
         *('-p', f'backend:={options.backend}'),
     ]
-    topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS)]
+    topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
     recorder = [
         *('mtl_perception.ros.recorder', str(recording.path), recording.image, *topics),
     ]
