@@ -100,10 +100,10 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
     advance = Run.advance
 
-    def interrupted(run: Run, *batch: Any) -> None:
+    def interrupted(run: Run, *batch: Any) -> dict[str, float]:
         if run.step == 2:
             raise KeyboardInterrupt
-        advance(run, *batch)
+        return advance(run, *batch)
 
     monkeypatch.setattr(Run, 'advance', interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -119,7 +119,8 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
             torch.testing.assert_close(parts[part][name], value, rtol=0, atol=1e-6, msg=name)
     assert not all(torch.equal(v, whole['network'][n]) for n, v in half['network'].items())
     assert parts['schedule']['last_epoch'] == whole['schedule']['last_epoch'] == 3
-    assert list((tmp_path / 'parts').iterdir()) == [tmp_path / 'parts' / 'checkpoint.pt']
+    left = {path.name for path in (tmp_path / 'parts').iterdir()}
+    assert left - {'events'} == {'checkpoint.pt'}
 
 
 def test_a_finished_run_takes_no_more_steps(
@@ -242,3 +243,14 @@ def test_a_checkpoint_is_whole_or_not_there(
     with pytest.raises(OSError, match='no space'):
         run.save(path)
     assert path.read_bytes() == before
+
+
+def test_losses_are_written_for_tensorboard(
+    recipe_path: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    monkeypatch.setattr('mtl_perception.training.train.LOG_EVERY', 1)
+    train_to_the_end(recipe_path, data, tmp_path)
+    events = accumulator.EventAccumulator(str(tmp_path / 'events')).Reload()
+    for task in ('segmentation', 'depth'):
+        assert [event.step for event in events.Scalars(f'loss/{task}')] == [1, 2, 3]

@@ -1,7 +1,8 @@
 """Train a joint network by a recipe: `python -m mtl_perception.training.train RECIPE --data …`."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 import logging
 import math
 import os
@@ -33,6 +34,8 @@ from .recipe import read_recipe, Recipe
 
 log = logging.getLogger(__name__)
 
+LOG_EVERY = 50
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train to the recipe's last step, from the newest checkpoint where there is one."""
@@ -48,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = read_index(options.data / 'index.csv', 'train', recipe.without_sources)
     validation = read_index(options.data / 'index.csv', 'val', recipe.without_sources)
     options.output.mkdir(parents=True, exist_ok=True)
+    write_scalar = _scalar_writer(options.output / 'events')
     for step, (pictures, targets) in enumerate(_batches(rows, recipe, run.step, options.workers)):
-        run.advance(pictures, targets)
+        losses = run.advance(pictures, targets)
+        if run.step % LOG_EVERY == 0:
+            log.info('step %d %s', run.step, {k: round(v, 4) for k, v in losses.items()})
+            for task, loss in losses.items():
+                write_scalar(f'loss/{task}', loss, run.step)
         done = run.step % recipe.validate_every == 0 or run.step == recipe.steps
         if done:
             log.info('step %d: %s', run.step, validate(run.deployed(), validation, recipe, device))
@@ -91,8 +99,8 @@ class Run:
         warm = min((step + 1) / self.recipe.warmup_steps, 1.0)
         return warm * (1 + math.cos(math.pi * progress)) / 2
 
-    def advance(self, pictures: Tensor, targets: dict[str, Tensor]) -> None:
-        """Take one step on a batch."""
+    def advance(self, pictures: Tensor, targets: dict[str, Tensor]) -> dict[str, float]:
+        """Take one step on a batch, and give the loss of each task."""
         self.network.train()
         x = self.normalise(pictures.to(self.device)).to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -108,8 +116,7 @@ class Run:
         self.schedule.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        if self.step % 50 == 0:
-            log.info('step %d %s', self.step, {k: round(float(v), 4) for k, v in each.items()})
+        return {task: float(one) for task, one in each.items()}
 
     def deployed(self) -> DeployedNetwork:
         """Wrap the moving average for evaluation."""
@@ -163,6 +170,16 @@ def validate(
         return Prediction(*(None if x is None else x[0].cpu().numpy() for x in outputs))
 
     return score(predict, rows, Scale(recipe.label_space, recipe.training_f_px))
+
+
+def _scalar_writer(folder: Path) -> Callable[[str, float, int], None]:
+    """Give what writes a scalar of a step for TensorBoard; nothing where that is not installed."""
+    if find_spec('tensorboard') is None:
+        return lambda *_: None
+    from torch.utils.tensorboard import SummaryWriter
+
+    write: Callable[[str, float, int], None] = SummaryWriter(folder).add_scalar  # type: ignore[no-untyped-call]
+    return write
 
 
 def _batches(

@@ -16,6 +16,8 @@ from mtl_perception.visualization import render_cloud
 
 Picture = NDArray[np.uint8]
 PANEL = (621, 188)
+# behind and above the camera, which stands at the origin: x right, y down, z ahead, in metres
+EYE_M, TARGET_M, SHOWN_M = (0.0, -6.0, -7.0), (0.0, 0.0, 16.0), 60.0
 FRAMES_PER_SECOND = 10.0
 SHEET_FRAMES = 6
 # sensor_msgs/PointField
@@ -125,7 +127,10 @@ def _panels(answer: Answer) -> list[Picture]:
         decode_message(m) for m in (answer.picture, outputs[OVERLAY], outputs[DEPTH_COLOURS])
     ]
     resized = [cv2.resize(p, PANEL, interpolation=cv2.INTER_AREA) for p in pictures]
-    return [*resized, render_cloud(*_points(outputs[POINTS]), PANEL)]
+    points, colours = _points(outputs[POINTS])
+    near = points[:, 2] < SHOWN_M
+    view = render_cloud(points[near], colours[near], PANEL, EYE_M, TARGET_M, 70.0, point_px=2)
+    return [*resized, view]
 
 
 def _points(message: Any) -> tuple[NDArray[np.float32], Picture]:
