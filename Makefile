@@ -1,6 +1,6 @@
 # make demo: the node on a camera drive; make test: all checks. Each sets up what it needs.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3 python3.10 python3.13))
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

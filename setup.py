@@ -39,7 +39,7 @@ setup(
         (f'{SHARE}/weights', glob('weights/*')),
     ],
     zip_safe=False,
-    python_requires='>=3.10',
+    python_requires='>=3.11',
     install_requires=[
         'setuptools',
         'numpy>=1.26,<3',
