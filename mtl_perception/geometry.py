@@ -121,12 +121,15 @@ class RayTable:
         return points
 
 
-def focal_factor(f_camera_px: float, f_training_px: float) -> float:
+def focal_factor(f_camera_px: float | None, f_training_px: float | None) -> float:
     """Give the factor of depth for a camera of another focal length than the training's.
 
     A network tells depth by apparent size, which grows with the focal length and falls with the
-    distance. Both in pixels of the network's input. Raises ValueError if one is not positive.
+    distance. Both in pixels of the network's input; 1 where one of them is unknown (None). Raises
+    ValueError if one is not positive.
     """
+    if f_camera_px is None or f_training_px is None:
+        return 1.0
     if not (0 < f_camera_px < math.inf and 0 < f_training_px < math.inf):
         raise ValueError(
             f'focal lengths {f_camera_px} px (camera) and {f_training_px} px (training) must be '

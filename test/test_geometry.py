@@ -155,3 +155,8 @@ def test_depth_grows_with_the_focal_length():
 def test_impossible_focal_lengths_are_refused(focal_lengths):
     with pytest.raises(ValueError, match='must be positive and finite'):
         focal_factor(*focal_lengths)
+
+
+@pytest.mark.parametrize(('camera', 'training'), [(None, 700.0), (700.0, None), (None, None)])
+def test_an_unknown_focal_length_corrects_nothing(camera, training):
+    assert focal_factor(camera, training) == 1

@@ -100,7 +100,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
     advance = Run.advance
 
-    def interrupted(run: Run, *batch: Any) -> dict[str, float]:
+    def interrupted(run: Run, *batch: Any) -> dict[str, Tensor]:
         if run.step == 2:
             raise KeyboardInterrupt
         return advance(run, *batch)

@@ -58,9 +58,8 @@ def score(
     for row in rows:
         prediction = predict(row.read_picture())
         each = scores.setdefault(row.source, _Scores(scale.label_space))
-        for target in (scores[ALL], each):
-            _add_labels(target.segmentation, row, prediction, scale)
-            _add_depth(target.depth, row, prediction, scale)
+        _add_labels((scores[ALL], each), row, prediction, scale)
+        _add_depth((scores[ALL], each), row, prediction, scale)
     summaries = {name: each.summary() for name, each in scores.items()}
     return {'sources': {n: s for n, s in summaries.items() if s and n != ALL}, ALL: summaries[ALL]}
 
@@ -120,23 +119,23 @@ def _line(figures: dict[str, Any]) -> str:
 
 
 def _add_labels(
-    metrics: SegmentationMetrics, row: AnnotatedPicture, prediction: Prediction, scale: Scale
+    scores: Iterable[_Scores], row: AnnotatedPicture, prediction: Prediction, scale: Scale
 ) -> None:
     if row.label_source != 'human' or prediction.labels is None:
         return
     labels = row.read_labels()
     if labels is not None:
-        space = label_space(row.label_space)
-        metrics.add(prediction.labels, space.allowed_classes(scale.label_space)[labels])
+        allowed = label_space(row.label_space).allowed_classes(scale.label_space)[labels]
+        for each in scores:
+            each.segmentation.add(prediction.labels, allowed)
 
 
 def _add_depth(
-    metrics: DepthMetrics, row: AnnotatedPicture, prediction: Prediction, scale: Scale
+    scores: Iterable[_Scores], row: AnnotatedPicture, prediction: Prediction, scale: Scale
 ) -> None:
     truth_m = row.read_depth()
     if truth_m is None or prediction.depth is None:
         return
-    factor = 1.0
-    if row.f_px is not None and scale.training_f_px is not None:
-        factor = focal_factor(row.f_px, scale.training_f_px)
-    metrics.add(prediction.depth * np.float32(factor), truth_m)
+    depth_m = prediction.depth * np.float32(focal_factor(row.f_px, scale.training_f_px))
+    for each in scores:
+        each.depth.add(depth_m, truth_m)

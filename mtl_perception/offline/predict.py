@@ -102,9 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if bags:
         tally = predict_bag(engine, bags[0], arguments.out, read_bag_options(arguments))
     else:
-        factor, training_f_px = arguments.depth_scale, engine.card.training_f_px
-        if arguments.f_px is not None and training_f_px is not None:
-            factor *= focal_factor(arguments.f_px, training_f_px)
+        factor = arguments.depth_scale * focal_factor(arguments.f_px, engine.card.training_f_px)
         tally = predict_files(engine, sources, arguments.out, arguments.outputs, factor)
     print(f'{arguments.out}: {tally.answered} of {tally.frames} frames answered')
     return int(tally.answered < tally.frames)

@@ -187,8 +187,8 @@ class _Answerer:
                 yield self.name(info_topic), replace(info, header=header), TopicQos()
 
     def _settings(self, intrinsics: Intrinsics | None) -> ProductSettings:
-        options, training_f_px = self._options, self._engine.card.training_f_px
+        options = self._options
         factor = options.depth_scale
-        if options.focal_correction and intrinsics is not None and training_f_px is not None:
-            factor *= focal_factor(intrinsics.fx_px, training_f_px)
+        if options.focal_correction and intrinsics is not None:
+            factor *= focal_factor(intrinsics.fx_px, self._engine.card.training_f_px)
         return ProductSettings(self._space, options.depth_encoding, factor)

@@ -142,9 +142,9 @@ class Camera:
         self._outputs.publish(header, products(picture, prediction, wanted, rays, settings))
 
     def _settings(self, parameters: Parameters, intrinsics: Intrinsics | None) -> ProductSettings:
-        factor, training_f_px = parameters.depth_scale, self._engine.card.training_f_px
-        if parameters.focal_correction and intrinsics is not None and training_f_px is not None:
-            factor *= focal_factor(intrinsics.fx_px, training_f_px)
+        factor = parameters.depth_scale
+        if parameters.focal_correction and intrinsics is not None:
+            factor *= focal_factor(intrinsics.fx_px, self._engine.card.training_f_px)
         return ProductSettings(
             label_space=self._space,
             depth_encoding=parameters.depth_encoding,

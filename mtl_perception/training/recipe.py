@@ -7,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from mtl_perception.label_space import label_space
+from mtl_perception.network.joint_network import FIXED_CHANNELS
+
 
 @dataclass(frozen=True)
 class Group:
@@ -49,6 +52,11 @@ class Recipe:
     pretrained: str | None = None
     without_sources: tuple[str, ...] = ()
     licence: str = ''
+
+    def channels(self) -> dict[str, int]:
+        """Give the channels of each task's head. Raises ValueError for an unknown label space."""
+        known = {'segmentation': len(label_space(self.label_space).names), **FIXED_CHANNELS}
+        return {task: known[task] for task in self.tasks}
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:

@@ -9,10 +9,8 @@ from typing import Any
 import torch
 
 from mtl_perception.engine import Engine
-from mtl_perception.label_space import label_space
 from mtl_perception.model_card import ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
-from mtl_perception.network.joint_network import FIXED_CHANNELS
 from mtl_perception.offline.evaluate import evaluate, write_report
 from mtl_perception.recordings.dataset_index import read_index
 
@@ -41,11 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _card(recipe: Recipe) -> ModelCard:
-    channels = {'segmentation': len(label_space(recipe.label_space).names), **FIXED_CHANNELS}
     return ModelCard(
         name=recipe.name,
         encoder=recipe.encoder,
-        tasks={task: channels[task] for task in recipe.tasks},
+        tasks=recipe.channels(),
         label_space=recipe.label_space,
         normalisation=recipe.normalisation,
         depth_activation=recipe.depth_activation,

@@ -20,9 +20,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mtl_perception.engine import Prediction
-from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork, Normalise
-from mtl_perception.network.joint_network import FIXED_CHANNELS, JointNetwork
+from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
 
@@ -55,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for step, (pictures, targets) in enumerate(_batches(rows, recipe, run.step, options.workers)):
         losses = run.advance(pictures, targets)
         if run.step % LOG_EVERY == 0:
-            log.info('step %d %s', run.step, {k: round(v, 4) for k, v in losses.items()})
-            for task, loss in losses.items():
-                write_scalar(f'loss/{task}', loss, run.step)
+            # only now, since reading them waits for the device
+            values = {task: round(float(loss), 4) for task, loss in losses.items()}
+            log.info('step %d %s', run.step, values)
+            for task, value in values.items():
+                write_scalar(f'loss/{task}', value, run.step)
         done = run.step % recipe.validate_every == 0 or run.step == recipe.steps
         if done:
             log.info('step %d: %s', run.step, validate(run.deployed(), validation, recipe, device))
@@ -99,7 +100,7 @@ class Run:
         warm = min((step + 1) / self.recipe.warmup_steps, 1.0)
         return warm * (1 + math.cos(math.pi * progress)) / 2
 
-    def advance(self, pictures: Tensor, targets: dict[str, Tensor]) -> dict[str, float]:
+    def advance(self, pictures: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one step on a batch, and give the loss of each task."""
         self.network.train()
         x = self.normalise(pictures.to(self.device)).to(memory_format=torch.channels_last)
@@ -116,7 +117,7 @@ class Run:
         self.schedule.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return {task: float(one) for task, one in each.items()}
+        return each
 
     def deployed(self) -> DeployedNetwork:
         """Wrap the moving average for evaluation."""
@@ -146,8 +147,7 @@ class Run:
 
 def build_network(recipe: Recipe, data: Path) -> JointNetwork:
     """Build the recipe's network, with pretrained encoder weights where it names them."""
-    channels = {'segmentation': len(label_space(recipe.label_space).names), **FIXED_CHANNELS}
-    network = JointNetwork(recipe.encoder, {task: channels[task] for task in recipe.tasks})
+    network = JointNetwork(recipe.encoder, recipe.channels())
     if recipe.pretrained:
         load_keras_mobilenet_v2(network.encoder, data / recipe.pretrained)
     if 'depth' in recipe.tasks and recipe.depth_activation == 'exp':

@@ -44,11 +44,11 @@ def run(options: argparse.Namespace) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     drive = _bag_of(options.drive, folder / 'drive')
-    image, info = _camera_topics(drive)
+    image, sent = _first_camera(drive)
     log = folder / 'node.log'
-    _play_and_record(options, drive, Recording(folder / 'recording', image, OUTPUTS), info, log)
     recording = Recording(folder / 'recording', image, OUTPUTS)
-    figures, faults = measure(recording, _message_count(drive, image), _counters(log))
+    _play_and_record(options, drive, recording, log)
+    figures, faults = measure(recording, sent, _counters(log))
     draw(recording, folder / 'demo.mp4', folder / 'contact_sheet.png')
     print('\n'.join(figures))
     print('\n'.join(faults) or 'every output has the header and the size of its input')
@@ -63,24 +63,21 @@ def _bag_of(drive: Path, path: Path) -> Path:
     return path
 
 
-def _camera_topics(drive: Path) -> tuple[str, str]:
-    """Find the first camera of a bag: its image topic, and its camera_info beside that."""
+def _first_camera(drive: Path) -> tuple[str, int]:
+    """Find the image topic of the first camera of a bag, and count its pictures."""
     with BagReader(drive) as bag:
         images = sorted(t.name for t in bag.topics.values() if t.type == IMAGE_TYPE)
         if not images:
             raise ValueError(f'bag {drive} has no topic of {IMAGE_TYPE}; give one with a camera')
-        return images[0], images[0].rsplit('/', 1)[0] + '/camera_info'
-
-
-def _message_count(drive: Path, topic: str) -> int:
-    with BagReader(drive) as bag:
-        return bag.topics[topic].count
+        return images[0], bag.topics[images[0]].count
 
 
 def _play_and_record(
-    options: argparse.Namespace, drive: Path, recording: Recording, info: str, log: Path
+    options: argparse.Namespace, drive: Path, recording: Recording, log: Path
 ) -> None:
     environment = _environment(log.parent)
+    # its camera_info stands beside it
+    info = recording.image.rsplit('/', 1)[0] + '/camera_info'
     node = [
         *('mtl_perception.ros.node', '--ros-args'),
         *('-r', f'image:={recording.image}', '-r', f'camera_info:={info}'),
