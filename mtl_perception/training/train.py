@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mtl_perception.engine import Prediction
+from mtl_perception.model_card import find_weights
+from mtl_perception.network.checkpoint import load_state, read_weights
 from mtl_perception.network.deployed import DeployedNetwork, Normalise
 from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.offline.evaluate import Scale, score
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = read_recipe(options.recipe, **changes)
     device = torch.device(options.device)
     run = Run(recipe, options.data, device)
+    if options.start_from:
+        run.start_from(options.start_from)
     checkpoint = options.output / 'checkpoint.pt'
     if checkpoint.is_file():
         run.restore(checkpoint)
@@ -93,6 +97,12 @@ class Run:
         )
         self.schedule = LambdaLR(self.optimiser, self._rate)
         self.step = 0
+
+    def start_from(self, name: str) -> None:
+        """Take over released weights, of the same encoder and heads; see find_weights."""
+        path = find_weights(name)
+        load_state(self.network, read_weights(path), path)
+        self.average.module.load_state_dict(self.network.state_dict())
 
     def _rate(self, step: int) -> float:
         """Give the factor on the rates: linear warm-up, then half a cosine to zero."""
@@ -200,6 +210,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--output', type=Path, required=True, help='folder for checkpoints')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--workers', type=int, default=1, help='processes that read pictures')
+    parser.add_argument('--start-from', help='released weights to go on from (name or path)')
     parser.add_argument('--steps', type=int, help="instead of the recipe's")
     return parser.parse_args(arguments)
 
