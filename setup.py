@@ -1,6 +1,7 @@
 """Install the package, by colcon on a robot or by pip anywhere."""
 
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -29,7 +30,7 @@ setup(
     maintainer='mtl_perception developers',
     maintainer_email='maintainer@example.org',
     packages=find_packages(exclude=['test']),
-    package_data={PACKAGE: ['py.typed']},
+    package_data={PACKAGE: ['py.typed'], f'{PACKAGE}.rendering.opengl': ['shaders/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (SHARE, ['package.xml']),
@@ -37,6 +38,10 @@ setup(
         (f'{SHARE}/config', glob('config/*.*')),
         (f'{SHARE}/config/training', glob('config/training/*.yaml')),
         (f'{SHARE}/weights', glob('weights/*')),
+        *(
+            (f'{SHARE}/{folder}', [str(path) for path in Path(folder).iterdir() if path.is_file()])
+            for folder in sorted({str(path.parent) for path in Path('drives').rglob('*.*')})
+        ),
     ],
     zip_safe=False,
     python_requires='>=3.11',
@@ -54,6 +59,7 @@ setup(
     extras_require={
         'ros': ROS_WHEELS,
         'openvino': ['openvino'],
+        'rendering': ['moderngl'],
         'training': ['tensorboard'],
         'dev': [
             'colcon-common-extensions',
