@@ -82,13 +82,25 @@ class Studio:
     def drive(self, seed: int, frames: int, rate_hz: float = 10.0) -> Iterator[Frame]:
         """Drive through the scene of a seed."""
         rng = np.random.default_rng((seed, 1))
+        scene, path, times = self._plan(rng, frames, rate_hz)
+        for time_s in times:
+            yield self.frame(scene, path, time_s, rng)
+        self.renderer.release(scene.all_parts())
+
+    def moments(self, seed: int, frames: int, rate_hz: float = 10.0) -> Iterator[Moment]:
+        """Give the moments of a drive's frames, for their truth, without the pictures."""
+        scene, path, times = self._plan(np.random.default_rng((seed, 1)), frames, rate_hz)
+        for time_s in times:
+            yield Moment(scene.parts(time_s), path.camera(scene, time_s))
+        self.renderer.release(scene.all_parts())
+
+    def _plan(
+        self, rng: np.random.Generator, frames: int, rate_hz: float
+    ) -> tuple[Scene, Path, list[float]]:
         scene = draw_scene(rng, self.ranges)
         path = Path.drawn(rng, self.ranges)
         times = [index / rate_hz for index in range(frames)]
-        free = with_room(scene, path, times)
-        for time_s in times:
-            yield self.frame(free, path, time_s, rng)
-        self.renderer.release(scene.all_parts())
+        return with_room(scene, path, times), path, times
 
     def frame(self, scene: Scene, path: Path, time_s: float, rng: np.random.Generator) -> Frame:
         """Take one frame; its truth is that of the moment in the middle of the exposure."""
