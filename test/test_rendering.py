@@ -185,6 +185,9 @@ def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> No
     dataset.render(tmp_path, range(2), camera, processes=1, samples=1)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert dataset.write_index(tmp_path) == 2 * len(before)
+    sheet = cv2.imread(str(dataset.write_contact_sheet(tmp_path)))
+    assert sheet.shape == (12 * 188, 3 * 621, 3)
+    assert sheet.std() > 20
     rows = read_index(tmp_path / 'index.csv', 'train')
     row = rows[0]
     depth, labels, normals = row.read_depth(), row.read_labels(), row.read_normals()

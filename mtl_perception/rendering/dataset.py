@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.geometry import Intrinsics
+from mtl_perception.label_space import label_space
 from mtl_perception.recordings.dataset_index import (
     COLUMNS,
     DEPTH_UNITS_PER_METRE,
     NORMALS_UNIT,
     NORMALS_ZERO,
+    read_index,
 )
+from mtl_perception.visualization import colour_depth, colour_labels
 
 from .drive import Frame, Studio, VIEWS_PER_SCENE
+from .opengl.renderer import SKY
 from .ranges import KITTI_CAMERA
 
 SOURCE, LABEL_SPACE, LICENCE = 'rendered', 'road8', 'Apache-2.0'
@@ -30,6 +34,7 @@ POSE_COLUMNS = tuple(f'pose_{row}{column}' for row in range(3) for column in ran
 INDEX_COLUMNS = (*COLUMNS, 'normals', *POSE_COLUMNS)
 # of 20 scenes, the last is kept for validation
 VALIDATION_EVERY = 20
+SHEET_ROWS, SHEET_PX, SHEET_RANGE_M = 12, (621, 188), (2.0, 80.0)
 
 _studio: Studio | None = None
 
@@ -60,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     seeds = range(arguments.seed, arguments.seed + scenes)
     render(arguments.folder, seeds, camera, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
-    print(f'wrote {arguments.folder}/index.csv with {count} frames')
+    sheet = write_contact_sheet(arguments.folder)
+    print(f'wrote {arguments.folder}/index.csv with {count} frames; look at {sheet}')
     return 0
 
 
@@ -94,6 +100,25 @@ def write_index(folder: Path) -> int:
             rows += list(csv.DictReader(file))
     _write_rows(folder / 'index.csv', rows)
     return len(rows)
+
+
+def write_contact_sheet(folder: Path) -> Path:
+    """Draw some frames of a folder: picture, labels, depth in a row; give the picture's path."""
+    rows = read_index(folder / 'index.csv')
+    space, lines = label_space(LABEL_SPACE), []
+    for index in np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int):
+        labels, depth = rows[index].read_labels(), rows[index].read_depth()
+        if labels is None or depth is None:
+            raise ValueError(f'{folder}/index.csv is not of rendered frames: labels are missing')
+        depth_m = np.where(labels == SKY, np.float32(np.inf), depth)
+        views = (
+            *(rows[index].read_picture(), colour_labels(labels, space)),
+            colour_depth(depth_m, SHEET_RANGE_M),
+        )
+        lines.append(
+            np.hstack([cv2.resize(v, SHEET_PX, interpolation=cv2.INTER_AREA) for v in views])
+        )
+    return folder / _write(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
 
 
 def _open_studio(camera: Intrinsics, samples: int) -> None:
