@@ -11,6 +11,7 @@ from mtl_perception.messages.images import (
     ImageFields,
     MAX_SIDE_PX,
 )
+from mtl_perception.messages.point_clouds import decode_points
 
 __all__ = [
     'MAX_SIDE_PX',
@@ -22,6 +23,7 @@ __all__ = [
     'decode_compressed',
     'decode_image',
     'decode_message',
+    'decode_points',
     'depth_to_millimetres',
     'encode_cloud',
     'encode_image',
