@@ -10,7 +10,6 @@ from std_msgs.msg import String
 
 from mtl_perception.ros.incoming import CameraSubscription
 
-
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
 
