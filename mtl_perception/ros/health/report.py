@@ -93,7 +93,10 @@ def _values(state: CameraState) -> dict[str, str]:
 def _gpu_memory(device: str) -> dict[str, str]:
     if not device.startswith('cuda'):
         return {}
-    free, total = torch.cuda.mem_get_info(device)
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except (AssertionError, RuntimeError):  # whatever ails the GPU, the report must come
+        return {'GPU memory': 'the GPU does not say'}
     return {
         'GPU memory in use (MB)': f'{(total - free) / 1e6:.0f} of {total / 1e6:.0f}',
         'GPU memory of this node (MB)': f'{torch.cuda.memory_reserved(device) / 1e6:.0f}',
