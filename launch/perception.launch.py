@@ -16,7 +16,6 @@ _AS_IN_FILE = 'default: as in params_file'
 # arguments that are parameters of the node, and of what type
 _PARAMETERS = {
     'image_transport': str,
-    'cameras': list[str],
     'weights': str,
     'device': str,
     'backend': str,
@@ -110,6 +109,8 @@ def _start(context: LaunchContext) -> list[Node]:
         if LaunchConfiguration(name).perform(context)
     }
     cameras = yaml.safe_load(LaunchConfiguration('cameras').perform(context)) or ['']
+    if cameras != ['']:
+        given['cameras'] = cameras
     names = {
         'namespace': LaunchConfiguration('namespace'),
         'remappings': [rule for camera in cameras for rule in _remappings(context, camera)],

@@ -290,23 +290,24 @@ def test_a_gpu_that_gets_full_leaves_the_work_to_the_cpu(
         streamer.close()
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_ended_amid_a_stream_and_started_again_it_serves(
-    environment: Path, tiny_weights: Path, number: signal.Signals, record_property: Record
+    environment: Path, tiny_weights: Path, record_property: Record
 ) -> None:
-    streamer = Streamer()
+    streamer, node = Streamer(), start(environment, tiny_weights)
     try:
-        node = start(environment, tiny_weights)
         streamer.wait_for_answer()
-        began_s = time.monotonic()
-        status = node.end(number)
-        record_property('ended after (s)', time.monotonic() - began_s)
-        assert status == (-number if number == signal.SIGKILL else 0)
-        if number != signal.SIGKILL:
-            check_ending(node, status)
-        began_s = time.monotonic()
-        node = start(environment, tiny_weights)
-        record_property('served again after (s)', streamer.wait_for_answer(began_s))
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+            began_s = time.monotonic()
+            status = node.end(number)
+            record_property(f'ended by {number.name} after (s)', time.monotonic() - began_s)
+            assert status == (-number if number == signal.SIGKILL else 0)
+            if number != signal.SIGKILL:
+                check_ending(node, status)
+            began_s = time.monotonic()
+            node = start(environment, tiny_weights)
+            record_property(
+                f'served again after {number.name} (s)', streamer.wait_for_answer(began_s)
+            )
     finally:
         streamer.close()
         node.end()

@@ -9,9 +9,12 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from lifecycle_msgs.msg import Transition
+from rclpy.parameter import Parameter
 from robot import check_ending, HEIGHT, image, Robot, WIDTH
 from ros_client import NodeProcess
 from sensor_msgs.msg import Image
+
+from mtl_perception.ros.node import PerceptionNode
 
 LABELS = 'segmentation/labels'
 CONFIGURE, CLEANUP, ACTIVATE, DEACTIVATE = (
@@ -112,17 +115,30 @@ def test_any_order_of_transitions_leaves_a_node_that_serves(
 
 @pytest.mark.parametrize('state', SHUTDOWN)
 def test_shut_down_from_any_state_it_is_finalized(
-    node: NodeProcess, robot: Robot, state: str
+    environment: Path, tiny_weights: Path, state: str
 ) -> None:
-    for transition in {'inactive': (CONFIGURE,), 'active': (CONFIGURE, ACTIVATE)}.get(state, ()):
-        assert robot.change_state(transition)
-    assert robot.state() == state
-    for other, transition in SHUTDOWN.items():
-        if other != state:
+    robot = Robot()
+    given = {'weights': str(tiny_weights), 'backend': 'torch'}
+    given |= {'warm_up_width': WIDTH, 'warm_up_height': HEIGHT}
+    node = PerceptionNode(
+        context=robot.context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
+    )
+    robot._executor.add_node(node)
+    try:
+        for transition in {'inactive': (CONFIGURE,), 'active': (CONFIGURE, ACTIVATE)}.get(
+            state, ()
+        ):
+            assert robot.change_state(transition)
+        assert robot.state() == state
+        for other, transition in SHUTDOWN.items():
+            if other != state:
+                assert not robot.change_state(transition)
+        assert robot.change_state(SHUTDOWN[state])
+        assert robot.state() == 'finalized'
+        for transition in (CONFIGURE, CLEANUP, ACTIVATE, DEACTIVATE, *SHUTDOWN.values()):
             assert not robot.change_state(transition)
-    assert robot.change_state(SHUTDOWN[state])
-    assert robot.state() == 'finalized'
-    for transition in (CONFIGURE, CLEANUP, ACTIVATE, DEACTIVATE, *SHUTDOWN.values()):
-        assert not robot.change_state(transition)
-    robot.wait_for('no publisher', lambda: robot.node.count_publishers(LABELS) == 0)
-    assert node.end() == 0
+        robot.wait_for('no publisher', lambda: robot.node.count_publishers(LABELS) == 0)
+    finally:
+        robot.execute(node.destroy_node)
+        robot.close()
