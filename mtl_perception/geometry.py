@@ -124,9 +124,10 @@ class Transform:
 class RayTable:
     """The viewing rays of every stride-th pixel, for many depth images of one camera."""
 
-    def __init__(self, intrinsics: Intrinsics, stride: int = 1) -> None:
+    def __init__(self, intrinsics: Intrinsics, stride: int = 1, reuse: bool = False) -> None:
         """Tabulate rays of the pixels 0, stride, 2 stride, … in both directions.
 
+        With reuse, points are written where the last ones stand, which spares fresh memory.
         Raises ValueError if stride is below 1.
         """
         if stride < 1:
@@ -138,6 +139,8 @@ class RayTable:
         # x and y at a depth of one metre; one row and one column hold them all
         self._x = ((columns - intrinsics.cx_px) / intrinsics.fx_px).astype(np.float32)
         self._y = ((rows - intrinsics.cy_px) / intrinsics.fy_px).astype(np.float32)
+        self._reuse = reuse
+        self._memory: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -159,8 +162,14 @@ class RayTable:
                 'scale the intrinsics to the size of the depth'
             )
         depth = depth_m[:: self.stride, :: self.stride]
-        z = np.where((depth > 0) & (depth < np.inf), depth, np.float32(np.nan))
-        points = np.empty((*self.shape, 3), np.float32)
+        z, points = self._memory or (
+            np.empty(self.shape, np.float32),
+            np.empty((*self.shape, 3), np.float32),
+        )
+        if self._reuse:
+            self._memory = z, points
+        np.copyto(z, depth)
+        z[~((depth > 0) & (depth < np.inf))] = np.nan
         np.multiply(z, self._x, out=points[..., 0])
         np.multiply(z, self._y, out=points[..., 1])
         points[..., 2] = z

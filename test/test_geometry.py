@@ -171,6 +171,14 @@ def test_points_are_projected_to_the_pixels_that_they_come_from() -> None:
     assert np.array_equal(seen_m, depth.reshape(-1))
 
 
+def test_points_are_the_same_in_the_memory_of_the_last():
+    rays = RayTable(Intrinsics(50.0, 40.0, 31.5, 23.5, 64, 48), 2, reuse=True)
+    first, second = np.random.default_rng(0).uniform(-1, 20, (2, 48, 64)).astype(np.float32)
+    kept = rays.points(first)
+    assert rays.points(second) is kept
+    np.testing.assert_array_equal(kept, RayTable(rays.intrinsics, 2).points(second))
+
+
 def test_points_outside_of_the_picture_are_not_projected() -> None:
     intrinsics = Intrinsics(10.0, 10.0, 4.5, 2.5, 10, 6)
     corner = [-0.45, -0.25, 1.0]

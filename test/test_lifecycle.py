@@ -1,6 +1,6 @@
 """Every transition from every state, asked of the node by its service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 import random
 
@@ -82,7 +82,7 @@ def held(process: NodeProcess) -> dict[str, float]:
 
 
 def test_any_order_of_transitions_leaves_a_node_that_serves(
-    node: NodeProcess, robot: Robot, record_property: pytest.RecordProperty
+    node: NodeProcess, robot: Robot, record_property: Callable[[str, object], None]
 ) -> None:
     chance, state, taken = random.Random(0), 'unconfigured', set()
     settled: dict[str, float] = {}

@@ -8,12 +8,14 @@ from mtl_perception.messages.images import (
     decode_image,
     depth_to_millimetres,
     encode_image,
+    ENCODINGS,
     ImageFields,
     MAX_SIDE_PX,
 )
 from mtl_perception.messages.point_clouds import decode_points
 
 __all__ = [
+    'ENCODINGS',
     'MAX_SIDE_PX',
     'Buffer',
     'CloudFields',

@@ -10,11 +10,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from mtl_perception.engine import Prediction
+from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
-from mtl_perception.messages import decode_message
 from mtl_perception.model_card import ModelCard
 from mtl_perception.products import CLOUDS, DEPTH, DEPTH_COLOURS, products, TOPICS
-from mtl_perception.ros.calibration.camera_infos import Calibration, CameraInfos
+from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.scale_check import ScaleCheck
 from mtl_perception.ros.health.causes import CameraState
 from mtl_perception.ros.health.measurements import Counters, Measurements
@@ -22,6 +22,7 @@ from mtl_perception.ros.incoming import CameraInputs
 from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
 from mtl_perception.ros.parameters.settings import depth_factor, product_settings
+from mtl_perception.ros.pipeline.decoding import picture_of
 from mtl_perception.ros.pipeline.pipeline import Frame, Received
 
 _THROTTLE_S = 5.0
@@ -120,7 +121,7 @@ class Camera:
             self._log.debug(f'{self.image_topic}: passed over a frame: {reason}')
             return None
         try:
-            picture = decode_message(received.message)
+            picture = picture_of(received.message)
         except ValueError as error:
             self._measured.count('bad', str(error))
             self._log_dropped(
@@ -147,7 +148,8 @@ class Camera:
 
     def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
         """Publish what is made of a frame."""
-        calibration, parameters = self._calibration(frame), self._parameters()
+        height, width = frame.picture.shape[:2]
+        calibration, parameters = self._infos.of(width, height), self._parameters()
         intrinsics = None if calibration is None else calibration.intrinsics
         factor = depth_factor(parameters, intrinsics, self._card.training_f_px)
         if calibration is not None:
@@ -155,8 +157,7 @@ class Camera:
         if prediction is not None:
             self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
             rays = None if calibration is None else calibration.rays(parameters.points_stride)
-            applied = factor * self._lidar_factor(parameters)
-            settings = product_settings(parameters, self._space, applied)
+            settings = product_settings(parameters, self._space, factor * self._scale.factor)
             wanted = frame.wanted.intersection(TOPICS)
             self._outputs.publish(
                 frame.header, products(frame.picture, prediction, wanted, rays, settings)
@@ -164,7 +165,7 @@ class Camera:
         ended_ms = (time.monotonic() - frame.received_s) * 1e3
         self._measured.answered(ended_ms, network_ms, self._age_s(frame.header))
         if prediction is not None and parameters.lidar_check:
-            self._check_scale(frame, prediction, factor)
+            self._check_scale(frame, prediction, factor, intrinsics)
 
     def skip(self) -> None:
         """Count a frame that a newer one replaced, or the end."""
@@ -203,25 +204,16 @@ class Camera:
     def _receive_sweep(self, sweep: PointCloud2) -> None:
         self._scale.put(sweep)
 
-    def _lidar_factor(self, parameters: Parameters) -> float:
-        scale = self._scale.scale if parameters.lidar_apply else None
-        return 1.0 if scale is None else scale.ratio
-
-    def _check_scale(self, frame: Frame, prediction: Prediction, factor: float) -> None:
+    def _check_scale(
+        self, frame: Frame, prediction: Prediction, factor: float, intrinsics: Intrinsics | None
+    ) -> None:
         """Compare depth with the lidar, where it can be."""
-        calibration = self._calibration(frame)
-        if prediction.depth is None or calibration is None or calibration.intrinsics is None:
+        if prediction.depth is None or intrinsics is None:
             return
         try:
-            self._scale.compare(
-                frame.header.stamp, prediction.depth, factor, calibration.intrinsics
-            )
+            self._scale.compare(frame.header.stamp, prediction.depth, factor, intrinsics)
         except ValueError as error:
             self._log_dropped(f'{self._inputs.lidar_topic}: dropped a sweep: {error}')
-
-    def _calibration(self, frame: Frame) -> Calibration | None:
-        height, width = frame.picture.shape[:2]
-        return self._infos.of(width, height)
 
     def _age_s(self, header: Header) -> float:
         """Tell how old a stamp is by the clock of the node."""

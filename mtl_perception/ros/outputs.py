@@ -115,7 +115,7 @@ def _create_publisher(node: Node, kind: type, topic: str, qos: QoSProfile) -> Pu
 
 
 def _filled(buffer: 'array[int] | None', data: NDArray[np.uint8]) -> 'array[int]':
-    """Copy bytes to the memory of the last message if they fit; fresh pages cost far more."""
+    """Copy bytes to the memory of the last message if they fit, else to fresh memory."""
     if buffer is None or len(buffer) != data.size:
         return byte_array(data)
     np.frombuffer(buffer, np.uint8)[:] = data

@@ -20,12 +20,15 @@ class Calibration:
     _rays: dict[int, RayTable] = field(default_factory=dict)
 
     def rays(self, stride: int) -> RayTable | None:
-        """Give the viewing rays, tabulated once for a stride; None where uncalibrated."""
+        """Give the viewing rays, tabulated once for a stride; None where uncalibrated.
+
+        Their points are overwritten by the next: for one thread, which copies them into messages.
+        """
         if self.intrinsics is None:
             return None
         if stride not in self._rays:
             self._rays.clear()
-            self._rays[stride] = RayTable(self.intrinsics, stride)
+            self._rays[stride] = RayTable(self.intrinsics, stride, reuse=True)
         return self._rays[stride]
 
 

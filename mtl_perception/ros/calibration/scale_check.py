@@ -60,6 +60,12 @@ class ScaleCheck:
         return Scale(ratio, float(np.median(np.abs(ratios - ratio))), len(ratios), points)
 
     @property
+    def factor(self) -> float:
+        """What depth is to be multiplied by: the scale, once known and if it is to be applied."""
+        scale = self.scale if self._parameters().lidar_apply else None
+        return 1.0 if scale is None else scale.ratio
+
+    @property
     def swept(self) -> bool:
         """Whether any sweep has come."""
         return self._swept
