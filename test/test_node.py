@@ -11,7 +11,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from lifecycle_msgs.msg import Transition  # noqa: E402
-from rclpy.qos import ReliabilityPolicy  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from robot import (  # noqa: E402
     camera_info,
     check_ending,
@@ -262,6 +262,17 @@ def test_paused_it_answers_nothing(node: NodeProcess, served: Robot) -> None:
     assert not served.answers(unanswered, ['segmentation/labels'])
 
 
+def test_a_subscriber_that_asks_for_what_is_not_offered_is_logged(
+    node: NodeProcess, served: Robot
+) -> None:
+    """As rclpy does it for publishers, with topic and policy."""
+    known = len(node.lines)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = served.node.create_subscription(Image, 'depth/image', print, latched)
+    node.wait_for_line("'/depth/image'", 'incompatible QoS', 'DURABILITY', after=known)
+    served.execute(lambda: served.node.destroy_subscription(subscription))
+
+
 def test_a_failed_configure_is_explained_and_can_be_corrected(
     environment: Path, tiny_weights: Path
 ) -> None:
@@ -273,6 +284,7 @@ def test_a_failed_configure_is_explained_and_can_be_corrected(
         weights=missing,
         backend='torch',
         image_transport='compressed',
+        depth_encoding='16UC1',
         strid=2,
         **overrides,
     )
@@ -310,9 +322,17 @@ def check_compressed(node: NodeProcess, robot: Robot) -> None:
         lambda: robot.send(topic, compressed(9, jpeg)),
         lambda: node.line('/image/compressed: passed over a frame: nobody subscribes'),
     )
-    robot.subscribe(Image, 'segmentation/labels')
-    robot.ask_until_answered(compressed(10, png, 'png'), topic, ['segmentation/labels'])
+    outputs = ['segmentation/labels', 'depth/image']
+    for output in outputs:
+        robot.subscribe(Image, output)
+    robot.ask_until_answered(compressed(10, png, 'png'), topic, outputs)
     ask(11, png, 'png')
+    depth = robot.received['depth/image'][0]
+    assert (depth.encoding, depth.step, len(depth.data)) == (
+        '16UC1',
+        2 * WIDTH,
+        2 * WIDTH * HEIGHT,
+    )
     (subscription,) = robot.node.get_subscriptions_info_by_topic(topic)
     assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     for second, data in enumerate((jpeg[: len(jpeg) // 2], b'', b'no picture', png[:60])):

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 from made_cloud import make_cloud
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
 
 from mtl_perception.geometry import Intrinsics, Transform
+from mtl_perception.recordings.kitti import Drive, read_drive
 from mtl_perception.ros.calibration import scale_check as module
 from mtl_perception.ros.calibration.scale_check import scale_ratios, ScaleCheck
 from mtl_perception.ros.parameters import Parameters
@@ -104,3 +107,34 @@ def test_ratios_are_those_of_pixels_with_depth() -> None:
     depth[34] = np.nan
     # the first is seen; then sky, behind the camera, beside the picture, nothing, unknown
     assert scale_ratios(points, depth, INTRINSICS).tolist() == [0.5]
+
+
+def test_on_real_sweeps_the_true_depth_has_scale_one(data_folder: Path) -> None:
+    """By KITTI's calibration; the depth is that of the lidar, accumulated over sweeps."""
+    drive = data_folder / 'kitti_drive'
+    if not drive.is_dir():
+        pytest.skip(f'{drive} does not exist')
+    recorded = read_drive(drive)
+    intrinsics, to_camera = kitti_geometry(recorded)
+    for path in recorded.lidar.paths[::20]:
+        depth = drive / 'depth' / f'{path.stem}.png'
+        if not depth.is_file():
+            continue
+        depth_m = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED).astype(np.float32) / 256
+        points = np.fromfile(path, np.float32).reshape(-1, 4)[:, :3]
+        ratios = scale_ratios(to_camera.apply(points), depth_m, intrinsics)
+        assert len(ratios) > 1000
+        assert np.median(ratios) == pytest.approx(1.0, abs=0.01)
+
+
+def kitti_geometry(drive: Drive) -> tuple[Intrinsics, Transform]:
+    """Give the left colour camera, and where the lidar is in its optical frame."""
+    camera, lidar = drive.camera_calibration, drive.lidar_calibration
+    p = camera.values('P_rect_02', 12).reshape(3, 4)
+    rectify = camera.values('R_rect_00', 9).reshape(3, 3)
+    width, height = camera.values('S_rect_02', 2)
+    rotation = rectify @ lidar.values('R', 9).reshape(3, 3)
+    # the fourth column of P is where the first camera is in the frame of this one
+    translation = rectify @ lidar.values('T', 3) + np.linalg.solve(p[:, :3], p[:, 3])
+    intrinsics = Intrinsics(p[0, 0], p[1, 1], p[0, 2], p[1, 2], int(width), int(height))
+    return intrinsics, Transform(rotation.astype(np.float32), translation.astype(np.float32))

@@ -5,7 +5,6 @@ import time
 
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -15,7 +14,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.model_card import ModelCard
 from mtl_perception.products import CLOUDS, DEPTH, DEPTH_COLOURS, products, TOPICS
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
-from mtl_perception.ros.calibration.scale_check import ScaleCheck
+from mtl_perception.ros.calibration.scale_check import nanoseconds, ScaleCheck
 from mtl_perception.ros.health.causes import CameraState
 from mtl_perception.ros.health.measurements import Counters, Measurements
 from mtl_perception.ros.incoming import CameraInputs
@@ -218,7 +217,7 @@ class Camera:
     def _age_s(self, header: Header) -> float:
         """Tell how old a stamp is by the clock of the node."""
         now_ns = self._node.get_clock().now().nanoseconds
-        return float(now_ns - Time.from_msg(header.stamp).nanoseconds) / 1e9
+        return float(now_ns - nanoseconds(header.stamp)) / 1e9
 
     def _misses_info(self, wanted: Collection[str]) -> bool:
         """Tell whether the lack of intrinsics changes what is wanted."""

@@ -16,6 +16,8 @@ from mtl_perception.ros.parameters import DeclaredParameters
 from mtl_perception.ros.pipeline.recovering_engine import empty_caches
 from mtl_perception.ros.rig import Rig
 
+_THROTTLE_S = 5.0
+
 
 class PerceptionNode(LifecycleNode):  # type: ignore[misc]
     """configure loads and compiles, activate subscribes, deactivate unsubscribes, cleanup frees.
@@ -157,13 +159,9 @@ def main(args: Sequence[str] | None = None) -> None:
         executor.add_node(node)
         if node.get_parameter('autostart').value:
             executor.create_task(node.start)
-        executor.spin()
+        _spin(executor, node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except RuntimeError:
-        # SIGTERM within a transition leaves rclpy without a context to publish it
-        if rclpy.ok():
-            raise
     finally:
         executor.shutdown()
         if node is not None:
@@ -171,6 +169,23 @@ def main(args: Sequence[str] | None = None) -> None:
         rclpy.try_shutdown()
         # what is left goes with the process; collecting it would take seconds
         gc.freeze()
+
+
+def _spin(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
+    """Serve callbacks until the context ends; an error in one of them costs that one."""
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            raise
+        except Exception as error:
+            # as rclpy's own about a /clock before 1970; SIGTERM within a transition raises, too,
+            # but leaves no context to go on with
+            if rclpy.ok():
+                node.get_logger().error(
+                    f'an error in a callback: {type(error).__name__}: {error}',
+                    throttle_duration_sec=_THROTTLE_S,
+                )
 
 
 if __name__ == '__main__':

@@ -90,7 +90,7 @@ class ScaleCheck:
         """
         if time.monotonic() - self._compared_s < _EVERY_S:
             return
-        sweep = self._take_nearest(_nanoseconds(stamp))
+        sweep = self._take_nearest(nanoseconds(stamp))
         if sweep is None:
             return
         self._compared_s = time.monotonic()
@@ -108,7 +108,7 @@ class ScaleCheck:
     def _take_nearest(self, stamp_ns: int) -> PointCloud2 | None:
         """Take the sweep next to a frame, so that none is compared twice; None if all are far."""
         with self._changed:
-            offsets = [abs(_nanoseconds(s.header.stamp) - stamp_ns) for s in self._sweeps]
+            offsets = [abs(nanoseconds(s.header.stamp) - stamp_ns) for s in self._sweeps]
             nearest = min(range(len(offsets)), key=offsets.__getitem__, default=None)
             limit_ns = self._parameters().lidar_max_offset_s * 1e9
             if nearest is None or offsets[nearest] > limit_ns:
@@ -129,5 +129,6 @@ def scale_ratios(
     return ratios
 
 
-def _nanoseconds(stamp: Stamp) -> int:
+def nanoseconds(stamp: Stamp) -> int:
+    """Give a stamp in nanoseconds; rclpy's Time refuses those before 1970."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
