@@ -60,7 +60,7 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         'the camera changed from 1242x375 to 640x480; the network was compiled anew',
     ),
     'no sweep': (
-        state(lidar_silence='no sweep on /lidar: nobody publishes there'),
+        state(lidar_fault='no sweep on /lidar: nobody publishes there'),
         Level.WARN,
         'no sweep on /lidar: nobody publishes there',
     ),

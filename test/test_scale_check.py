@@ -66,6 +66,10 @@ def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck
     assert check.scale.deviation == pytest.approx(0.025, rel=1e-2)
     assert check.scale.frames == 5
     assert check.scale.points > 50
+    # another depth_scale is a smaller error at once
+    check.put(sweep(9, wall(10.0)))
+    check.compare(Time(sec=9), DEPTH, 1.25, INTRINSICS)
+    assert check.scale.ratio == pytest.approx(1.0, rel=1e-3)
     assert check.swept
 
 
@@ -75,7 +79,9 @@ def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
     check = make_check()
     for second in (1, 2, 3):
         check.put(sweep(second, wall(10.0)))
+    assert check.mismatch == ''
     check.compare(Time(sec=9), DEPTH, 1.0, INTRINSICS)
+    assert 'stamped 6.00 s from a frame, more than lidar.max_offset_s 0.1' in check.mismatch
     assert len(check._sweeps) == 3
     for _ in range(4):
         check.compare(Time(sec=2, nanosec=99_000_000), DEPTH, 1.0, INTRINSICS)

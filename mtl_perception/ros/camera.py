@@ -96,10 +96,10 @@ class Camera:
             return None
         interval, parameters = self._measured.take(), self._parameters()
         lack = self._infos.lack(*interval.size) if interval.size else ''
-        lidar_silence = ''
+        lidar_fault = self._scale.mismatch
         if parameters.lidar_check and not self._scale.swept:
             silence = inputs.silence(inputs.lidar_topic)
-            lidar_silence = f'no sweep on {inputs.lidar_topic}: {silence}'
+            lidar_fault = f'no sweep on {inputs.lidar_topic}: {silence}'
         return CameraState(
             image_topic=self.image_topic,
             info_topic=inputs.info_topic,
@@ -108,7 +108,7 @@ class Camera:
             silence=inputs.silence(self.image_topic),
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
             scale=self._scale.scale,
-            lidar_silence=lidar_silence,
+            lidar_fault=lidar_fault,
         )
 
     def decode(self, received: Received) -> Frame | None:

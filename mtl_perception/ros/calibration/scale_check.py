@@ -43,9 +43,12 @@ class ScaleCheck:
         """Begin without a sweep."""
         self._parameters = parameters
         self._sweeps: deque[PointCloud2] = deque(maxlen=_SWEEPS_KEPT)
+        # to depth as the network gives it, so that they outlive a change of its factor
         self._ratios: deque[float] = deque(maxlen=_FRAMES)
+        self._depth_factor = 1.0
         self._points = 0
         self._swept = False
+        self._offset_s = 0.0
         self._compared_s = -np.inf
         self._changed = threading.Lock()
 
@@ -53,7 +56,8 @@ class ScaleCheck:
     def scale(self) -> Scale | None:
         """What was found so far; None before three frames agreed or not."""
         with self._changed:
-            ratios, points = np.array(self._ratios), self._points
+            ratios = np.array(self._ratios) / self._depth_factor
+            points = self._points
         if len(ratios) < _FEWEST_FRAMES:
             return None
         ratio = float(np.median(ratios))
@@ -69,6 +73,17 @@ class ScaleCheck:
     def swept(self) -> bool:
         """Whether any sweep has come."""
         return self._swept
+
+    @property
+    def mismatch(self) -> str:
+        """Say that sweeps and frames are too far apart in time; '' if they are not."""
+        limit_s = self._parameters().lidar_max_offset_s
+        if self._offset_s <= limit_s:
+            return ''
+        return (
+            f'the nearest sweep was stamped {self._offset_s:.2f} s from a frame, more than '
+            f'lidar.max_offset_s {limit_s:g}; synchronise the clocks of lidar and camera'
+        )
 
     def put(self, sweep: PointCloud2) -> None:
         """Keep a sweep until frames of its time have been answered."""
@@ -102,7 +117,8 @@ class ScaleCheck:
         ratios = scale_ratios(points, depth_m, intrinsics)
         if len(ratios) >= _FEWEST_POINTS:
             with self._changed:
-                self._ratios.append(float(np.median(ratios)) / depth_factor)
+                self._ratios.append(float(np.median(ratios)))
+                self._depth_factor = depth_factor
                 self._points = len(ratios)
 
     def _take_nearest(self, stamp_ns: int) -> PointCloud2 | None:
@@ -110,8 +126,10 @@ class ScaleCheck:
         with self._changed:
             offsets = [abs(nanoseconds(s.header.stamp) - stamp_ns) for s in self._sweeps]
             nearest = min(range(len(offsets)), key=offsets.__getitem__, default=None)
-            limit_ns = self._parameters().lidar_max_offset_s * 1e9
-            if nearest is None or offsets[nearest] > limit_ns:
+            if nearest is None:
+                return None
+            self._offset_s = offsets[nearest] / 1e9
+            if self._offset_s > self._parameters().lidar_max_offset_s:
                 return None
             sweep = self._sweeps[nearest]
             del self._sweeps[nearest]

@@ -44,7 +44,7 @@ class CameraState:
     silence: str
     info_lack: str
     scale: Scale | None = None
-    lidar_silence: str = ''
+    lidar_fault: str = ''
 
 
 def is_same_clock(stamp_age_s: float) -> bool:
@@ -139,8 +139,8 @@ def _resized(state: CameraState) -> Iterator[Cause]:
 
 
 def _wrong_scale(state: CameraState) -> Iterator[Cause]:
-    if state.lidar_silence:
-        yield Cause(Level.WARN, state.lidar_silence)
+    if state.lidar_fault:
+        yield Cause(Level.WARN, state.lidar_fault)
     parameters, scale = state.parameters, state.scale
     if scale is None or parameters.lidar_apply:
         return
