@@ -42,10 +42,14 @@ def make(**gpu: int) -> tuple[RecoveringEngine, dict[str, FakeEngine]]:
     made: dict[str, FakeEngine] = {}
 
     def create(device: str) -> FakeEngine:
+        if made:
+            # a report may be made meanwhile
+            assert (engine.card, engine.device) == (None, 'cuda:0')
         made[device] = FakeEngine(device, **(gpu if device.startswith('cuda') else {}))
         return made[device]
 
-    return RecoveringEngine(create, 'cuda:0'), made
+    engine = RecoveringEngine(create, 'cuda:0')
+    return engine, made
 
 
 def pictures(count: int) -> list[NDArray[np.uint8]]:
@@ -129,3 +133,17 @@ def test_other_errors_and_a_full_cpu_are_not_hidden(emptied: list[str]) -> None:
 )
 def test_lack_of_memory_is_recognised(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) == expected
+
+
+def test_where_the_cpu_cannot_take_over_every_frame_says_so(emptied: list[str]) -> None:
+    def create(device: str) -> FakeEngine:
+        if device == 'cpu':
+            raise ValueError('no runtime for the CPU')
+        return FakeEngine(device, room=0)
+
+    engine = RecoveringEngine(create, 'cuda:0')
+    with pytest.raises(ValueError, match='no runtime for the CPU'):
+        engine.predict_batch(pictures(1))
+    with pytest.raises(RuntimeError, match='the CPU could not take over'):
+        engine.predict_batch(pictures(1))
+    assert engine.device == 'cuda:0'

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 import torch
 
 from mtl_perception.engine import Engine, Prediction
-from mtl_perception.model_card import ModelCard
 
 log = logging.getLogger(__name__)
 # as other runtimes than torch put it
@@ -19,8 +18,9 @@ _OUT_OF_MEMORY = ('out of memory', 'alloc_failed', 'failed to allocate memory')
 class RecoveringEngine:
     """Where memory does not suffice: caches are emptied, batches halved, then the CPU serves.
 
-    What has once been too large is not tried again. `fallback` says why the CPU serves, '' if it
-    was asked for or nothing happened.
+    What has once been too large is not tried again. `card`, `device` and `backend` are those of
+    the engine in use, or the last while another is made; `fallback` says why the CPU serves, '' if
+    it was asked for or nothing happened.
     """
 
     def __init__(self, create: Callable[[str], Engine], device: str) -> None:
@@ -28,27 +28,13 @@ class RecoveringEngine:
         self.fallback = ''
         self._create = create
         self._largest_batch: int | None = None
+        self._engine: Engine | None = None
         try:
-            self._engine: Engine | None = create(device)
+            self._take(create(device))
         except Exception as error:
             if device == 'cpu' or not is_out_of_memory(error):
                 raise
             self._fall_back(error)
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._current.card
-
-    @property
-    def device(self) -> str:
-        """The device in use: cpu or cuda:N."""
-        return self._current.device
-
-    @property
-    def backend(self) -> str:
-        """The runtime in use, with its precision."""
-        return self._current.backend
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Compile for so many pictures of a size at once, or for what memory allows."""
@@ -65,7 +51,7 @@ class RecoveringEngine:
             size = self._largest_batch or len(pictures)
             batch = pictures[len(predictions) : len(predictions) + size]
             try:
-                predictions += self._current.predict_batch(batch)
+                predictions += self._predict(batch)
                 continue
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -78,11 +64,15 @@ class RecoveringEngine:
             emptied = not emptied
         return predictions
 
-    @property
-    def _current(self) -> Engine:
+    def _take(self, engine: Engine) -> None:
+        self._engine = engine
+        # others report them while the engine is replaced
+        self.card, self.device, self.backend = engine.card, engine.device, engine.backend
+
+    def _predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
         if self._engine is None:
             raise RuntimeError('there is no engine: the CPU could not take over from the GPU')
-        return self._engine
+        return self._engine.predict_batch(batch)
 
     def _ask_less(self, batch: int, error: Exception) -> None:
         if batch > 1:
@@ -102,7 +92,7 @@ class RecoveringEngine:
         log.warning('%s; the CPU takes over, which is slower', self.fallback)
         self._engine = None
         empty_caches()
-        self._engine = self._create('cpu')
+        self._take(self._create('cpu'))
 
 
 def is_out_of_memory(error: Exception) -> bool:
