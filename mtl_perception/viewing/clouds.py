@@ -38,6 +38,8 @@ def _records(message: Any, fields: list[Any]) -> NDArray[np.void]:
     height, width, row_step = message.height, message.width, message.row_step
     content = np.frombuffer(message.data, np.uint8)
     try:
+        if width * message.point_step > row_step:
+            raise ValueError('a row is longer than row_step')
         layout: Any = {
             'names': [field.name for field in fields],
             'formats': [order + _TYPES[field.datatype - 1] for field in fields],

@@ -43,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     with running(_node(options), environment, node_log) as node:
         wait_for_text(node_log, 'loaded ')
         with running(probe, environment, probe_log) as camera:
+            # the node has been discovered, and pictures flow
+            wait_for_text(probe_log, '"t_s"')
             memory = _watch(node, camera, options.minutes * 60)
         lasted = node.poll() is None
     figures = summarise(read_probe(probe_log), memory)
