@@ -40,7 +40,7 @@ def summarise(seconds: Sequence[Second], memory: Sequence[Memory]) -> dict[str, 
     standard error; latencies are those of the first and the last sixth. Raises ValueError if
     nothing was answered.
     """
-    if not seconds or not seconds[-1].answered:
+    if not any(one.latencies_ms for one in seconds):
         raise ValueError('nothing was answered; see the log of the node')
     last = seconds[-1]
     slope, error = _slope_mb_per_h(memory)
@@ -88,15 +88,17 @@ def _slope_mb_per_h(memory: Sequence[Memory]) -> tuple[float | None, float | Non
 
 
 def _parts(seconds: Sequence[Second]) -> tuple[list[float], list[float]]:
-    begin_s, end_s = seconds[0].t_s, seconds[-1].t_s
+    # from the first second that has answers to the last
+    served = [one for one in seconds if one.latencies_ms]
+    begin_s, end_s = served[0].t_s, served[-1].t_s
     length_s = (end_s - begin_s) * PART
-    first = [x for one in seconds if one.t_s <= begin_s + length_s for x in one.latencies_ms]
-    last = [x for one in seconds if one.t_s >= end_s - length_s for x in one.latencies_ms]
+    first = [x for one in served if one.t_s <= begin_s + length_s for x in one.latencies_ms]
+    last = [x for one in served if one.t_s >= end_s - length_s for x in one.latencies_ms]
     return first, last
 
 
-def _percentile(values: Sequence[float]) -> float | None:
-    return round(float(np.percentile(values, 95)), 1) if values else None
+def _percentile(values: Sequence[float]) -> float:
+    return round(float(np.percentile(values, 95)), 1)
 
 
 def _show(value: float | None, unit: str = '') -> str:
