@@ -7,6 +7,7 @@ a process of its own; by default as many as continuous integration has time for.
 from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
+import sys
 import threading
 import time
 from typing import Any
@@ -29,7 +30,6 @@ from rclpy.parameter import Parameter  # noqa: E402
 from ros_client import Client, NodeProcess, ros_environment, TIMEOUT_S  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
 
-from mtl_perception.ros import camera as camera_module  # noqa: E402
 from mtl_perception.ros.node import PerceptionNode  # noqa: E402
 
 MESSAGES = int(os.environ.get('MTL_PERCEPTION_FUZZ', '1500'))
@@ -132,8 +132,14 @@ class Fuzzed:
 def fuzzed(
     request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Fuzzed]:
-    decoded = Decoded(camera_module.decode_message)
-    monkeypatch.setattr(camera_module, 'decode_message', decoded)
+    # the node decodes in one place, whichever that is
+    [user] = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith('mtl_perception.ros.') and hasattr(module, 'decode_message')
+    ]
+    decoded = Decoded(user.decode_message)
+    monkeypatch.setattr(user, 'decode_message', decoded)
     fuzzed = Fuzzed(folder, request.param, decoded)
     yield fuzzed
     fuzzed.close()
