@@ -36,6 +36,8 @@ setup(
         (SHARE, ['package.xml']),
         (f'{SHARE}/launch', glob('launch/*.launch.py')),
         (f'{SHARE}/config', glob('config/*.*')),
+        (f'{SHARE}/config/consumers', glob('config/consumers/*.yaml')),
+        (f'{SHARE}/config/security', glob('config/security/*.xml')),
         (f'{SHARE}/config/training', glob('config/training/*.yaml')),
         (f'{SHARE}/weights', glob('weights/*')),
         *(
@@ -61,6 +63,7 @@ setup(
         'openvino': ['openvino'],
         'rendering': ['moderngl'],
         'training': ['tensorboard'],
+        'viewer': ['rerun-sdk>=0.41,<0.42'],
         'dev': [
             'colcon-common-extensions',
             'hypothesis',
@@ -77,6 +80,7 @@ setup(
             f'perception_node = {PACKAGE}.ros.node:main',
             f'bag_player = {PACKAGE}.ros.bag_player:main',
             f'bag_recorder = {PACKAGE}.ros.recorder:main',
+            f'perception_viewer = {PACKAGE}.ros.clients.viewer:main',
         ],
     },
 )

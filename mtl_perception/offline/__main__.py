@@ -38,6 +38,8 @@ VERBS = {
     'kitti-to-bag': Verb(
         'turn a KITTI raw drive into a rosbag2', 'mtl_perception.recordings.kitti_to_bag'
     ),
+    'soak': Verb('run the node for minutes; report memory, drops and latency', f'{_ROOM}.soak'),
+    'viewer': Verb('show a bag in rerun, or write a screenshot', 'mtl_perception.viewing.bag'),
 }
 
 
