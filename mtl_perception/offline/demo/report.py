@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.messages import decode_message
-from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OVERLAY, POINTS
+from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OBSTACLES, OVERLAY, POINTS
 from mtl_perception.recordings.bags import BagReader
 from mtl_perception.visualization import render_cloud
 
@@ -99,8 +99,11 @@ def answers(recording: Recording) -> Iterator[Answer]:
 
 
 def _faults(answer: Answer) -> Iterator[str]:
-    expected = (answer.picture.header.frame_id, answer.picture.height, answer.picture.width)
+    picture = answer.picture
     for topic, message in answer.outputs.items():
+        # obstacles are a list, as long as there are some
+        size = (1, message.width) if topic == OBSTACLES else (picture.height, picture.width)
+        expected = (picture.header.frame_id, *size)
         found = (message.header.frame_id, message.height, message.width)
         if found != expected:
             yield f'{topic} has frame, height, width {found}, its input {expected}'
