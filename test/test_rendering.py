@@ -16,7 +16,8 @@ from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from mtl_perception.rendering import dataset
 from mtl_perception.rendering.drive import Frame, with_room
-from mtl_perception.rendering.opengl.renderer import Moment, Truth
+from mtl_perception.rendering.opengl.renderer import Truth
+from mtl_perception.rendering.opengl.views import Moment
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.layout import draw_scene, Scene

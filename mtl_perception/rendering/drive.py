@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
 
-from .opengl.renderer import Moment, Renderer, Truth
+from .opengl.renderer import Renderer, Truth
+from .opengl.views import Moment
 from .ranges import KITTI_CAMERA, Ranges
-from .scene.layout import camera_pose, draw_scene, Mover, Scene
+from .scene.layout import camera_pose, draw_scene, Scene
+from .scene.traffic import Mover
 from .sensors import Photography
 
 VIEWS_PER_SCENE = 8
