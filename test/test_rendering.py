@@ -158,7 +158,6 @@ def test_every_kind_of_street_and_class_comes_up() -> None:
         path = replace(drawn_path(rng), start_m=20.0)
         frame = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng)
         seen |= set(np.unique(frame.truth.labels).tolist())
-        studio.renderer.release(scene.all_parts())
     assert seen == set(IDS.values())
 
 

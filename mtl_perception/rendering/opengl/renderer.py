@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import moderngl
 import numpy as np
@@ -68,7 +69,9 @@ class Renderer:
             for name in ('colour', 'truth', 'shadow', 'contact')
         }
         self._programs['sky'] = self.context.program(_shader('sky.vert'), _shader('sky.frag'))
-        self._arrays: dict[tuple[int, str], Any] = {}
+        # what a part has on the device goes when the part does: with gc(), in its own context
+        self.context.gc_mode = 'context_gc'
+        self._arrays: WeakKeyDictionary[Part, dict[str, Any]] = WeakKeyDictionary()
         self._make_textures(seed)
         self._make_targets()
 
@@ -114,6 +117,7 @@ class Renderer:
         total = np.zeros((self.intrinsics.height, self.intrinsics.width, 3), np.uint16)
         # a process may have several renderers, each with a context of its own
         with self.context:
+            self.context.gc()
             self._cast_shadows(moments[0].parts, light_view)
             for moment, offset in zip(moments, offsets(len(moments)), strict=True):
                 self._paint(moment, light, light_view, clip_matrix(self.intrinsics, offset))
@@ -152,6 +156,7 @@ class Renderer:
         parts, camera = moment.parts, moment.camera
         matrices = {'view': np.linalg.inv(camera), 'projection': clip_matrix(self.intrinsics)}
         with self.context:
+            self.context.gc()
             self.context.enable(moderngl.DEPTH_TEST)
             self._measured.use()
             self._measured.clear(depth=1.0)
@@ -163,14 +168,6 @@ class Renderer:
         depth = np.where(sky, np.float32(np.inf), geometry[..., 3])
         normals = np.where(sky[..., None], np.float32(np.nan), geometry[..., :3])
         return Truth(labels, depth, normals)
-
-    def release(self, parts: Sequence[Part]) -> None:
-        """Free what parts hold on the device; a scene that is over should be."""
-        with self.context:
-            for part in parts:
-                for program in self._programs:
-                    for array in self._arrays.pop((id(part), program), ()):
-                        array.release()
 
     def _draw(self, name: str, parts: Sequence[Posed], values: dict[str, Any]) -> None:
         program = self._programs[name]
@@ -193,8 +190,8 @@ class Renderer:
 
     def _array(self, part: Part, mesh: Mesh, name: str) -> Any:
         """Give the vertex array of a mesh for a program, uploaded at its first use."""
-        key = (id(part), name)
-        if key not in self._arrays:
+        arrays = self._arrays.setdefault(part, {})
+        if name not in arrays:
             program = self._programs[name]
             vertices = self.context.buffer(mesh.vertices.tobytes())
             layout = (
@@ -210,9 +207,10 @@ class Renderer:
             )
             names = [field for _, field in layout if field in program]
             triangles = self.context.buffer(mesh.triangles.tobytes())
-            array = self.context.vertex_array(program, [(vertices, formats, *names)], triangles)
-            self._arrays[key] = (array, vertices, triangles)
-        return self._arrays[key][0]
+            arrays[name] = self.context.vertex_array(
+                program, [(vertices, formats, *names)], triangles
+            )
+        return arrays[name]
 
     def _read(self, target: Any, attachment: int, kind: str, channels: int) -> NDArray[Any]:
         """Read an attachment of moderngl's type `kind` as (H, W, channels)."""

@@ -36,10 +36,6 @@ class Scene:
             for m in self.movers
         ]
 
-    def all_parts(self) -> list[Part]:
-        """Give every part, for the renderer to release."""
-        return [*self.static, *(mover.part for mover in self.movers)]
-
 
 def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
     """Draw a scene."""
