@@ -40,13 +40,15 @@ def ground(street: Street, rng: np.random.Generator) -> Mesh:
     )
     parts = []
     for side in (1, -1):
-        walls: list[Zone] = []
-        for index, zone in enumerate(street.zones[side]):
-            inner_height = street.zones[side][index - 1].height if index else 0.0
+        zones = street.zones[side]
+        for zone in zones:
             parts += _strip(street, side, zone, rows, road, tints)
-            if zone.height != inner_height:
-                walls.append(Zone('kerb', zone.inner, zone.inner, zone.height))
-        parts += [_kerb_faces(street, side, wall, rows) for wall in walls]
+        inner_heights = [0.0, *(zone.height for zone in zones)]
+        parts += [
+            _kerb_faces(street, side, zone, rows)
+            for zone, inner_height in zip(zones, inner_heights, strict=False)
+            if zone.height != inner_height
+        ]
     middle = np.linspace(-street.half_width, street.half_width, 7)
     for first, second in pairwise(middle):
         parts.append(_sheet(street, rows, first, second, 0.0, road, tints))
@@ -111,10 +113,10 @@ def _sheet(
     return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tints[kind]))
 
 
-def _kerb_faces(street: Street, side: int, wall: Zone, rows: Floats) -> Mesh:
+def _kerb_faces(street: Street, side: int, zone: Zone, rows: Floats) -> Mesh:
     keep = [street.free((a + b) / 2, side) for a, b in pairwise(rows)]
-    low = street.world(rows, side * wall.inner, 0.0)
-    top = street.world(rows, side * wall.inner, wall.height)
+    low = street.world(rows, side * zone.inner, 0.0)
+    top = street.world(rows, side * zone.inner, zone.height)
     corners = np.stack([low[:-1], low[1:], top[1:], top[:-1]], 1)[np.array(keep)]
     return quads(corners, GROUNDS['kerb'])
 

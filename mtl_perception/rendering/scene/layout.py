@@ -56,15 +56,14 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
 
 
 def camera_pose(
-    scene: Scene, s: float, height: float, angles: NDArray[np.float64], t: float | None = None
+    scene: Scene, s: float, height: float, angles: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Give the pose of the camera's optical frame at s; angles are yaw, pitch, roll in radians."""
     street = scene.street
     yaw, pitch, roll = angles
     ahead, behind = street.world(s + 1.0, 0.0), street.world(s - 1.0, 0.0)
     slope = float(np.arctan2(ahead[2] - behind[2], 2.0))
-    lane = scene.lane_t if t is None else t
-    x, y, z = street.world(s, lane, height)
+    x, y, z = street.world(s, scene.lane_t, height)
     base = placed(float(x), float(y), float(z), float(street.course.heading(s)) + yaw)
     return base @ _turn(1, pitch - slope) @ _turn(0, roll) @ OPTICAL
 
