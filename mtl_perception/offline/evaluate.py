@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index, TEACHER
 
 from .metrics import DepthMetrics, SegmentationMetrics
 
@@ -133,7 +133,7 @@ def _add_labels(
 def _add_depth(
     scores: Iterable[_Scores], row: AnnotatedPicture, prediction: Prediction, scale: Scale
 ) -> None:
-    truth_m = row.read_depth()
+    truth_m = row.read_depth() if row.depth_source != TEACHER else None
     if truth_m is None or prediction.depth is None:
         return
     depth_m = prediction.depth * np.float32(focal_factor(row.f_px, scale.training_f_px))

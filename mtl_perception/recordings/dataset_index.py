@@ -18,6 +18,8 @@ COLUMNS = (
 OPTIONAL_COLUMNS = ('normals',)
 # depth files are 16-bit PNG of metres x 256, 0 where there is no value (KITTI's convention)
 DEPTH_UNITS_PER_METRE = 256.0
+# who made an annotation that is no truth: another network, never scored against
+TEACHER = 'teacher'
 # normals files are 8-bit RGB: -1..1 about a zero, 0 where there is no value
 NORMALS_ZERO, NORMALS_UNIT = 128.0, 127.0
 _Number = TypeVar('_Number', np.uint8, np.uint16)
@@ -32,6 +34,7 @@ class AnnotatedPicture:
     label_space: str
     label_source: str
     depth_path: Path | None
+    depth_source: str
     normals_path: Path | None
     f_px: float | None
     principal_row: float | None
@@ -107,6 +110,12 @@ def read_index(
     return pictures
 
 
+def encode_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Encode metres for OpenCV to write, see read_depth; what is too far becomes unknown."""
+    units = np.rint(np.nan_to_num(depth_m, posinf=0.0) * DEPTH_UNITS_PER_METRE)
+    return np.where(units > np.iinfo(np.uint16).max, 0, units).astype(np.uint16)
+
+
 def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Encode unit vectors (H, W, 3), NaN unknown, for OpenCV to write; see read_normals."""
     values = np.where(np.isnan(normals), 0.0, normals * NORMALS_UNIT + NORMALS_ZERO)
@@ -131,6 +140,7 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
         label_space=row['label_space'],
         label_source=row['label_source'],
         depth_path=folder / row['depth'] if row['depth'] else None,
+        depth_source=row['depth_source'],
         # a column that older indexes do not have
         normals_path=folder / row['normals'] if row.get('normals') else None,
         f_px=float(row['fx_px']) if row['fx_px'] else None,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import AnnotatedPicture
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
 from .recipe import Group
@@ -80,7 +80,7 @@ def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) ->
     source = label_space(row.label_space)
     allowed = source.allowed_classes(space)[labels]
     road, sidewalk = source.id_of('road'), source.id_of('sidewalk')
-    if row.label_source == 'teacher' and road is not None and sidewalk is not None:
+    if row.label_source == TEACHER and road is not None and sidewalk is not None:
         table = source.allowed_classes(space)
         doubtful = _doubtful_road(labels, source.names) | (labels == sidewalk)
         allowed[doubtful] = table[road] | table[sidewalk]

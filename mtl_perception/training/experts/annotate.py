@@ -1,0 +1,155 @@
+"""Let experts fill in what pictures lack: hard knowledge distillation (arXiv 1809.04766, 3.2).
+
+`python -m mtl_perception.training.experts.annotate DATA … --output FOLDER` writes an index of the
+same pictures in which what was missing is there, and says first how good the experts are where a
+person or a sensor knows better.
+"""
+
+import argparse
+from collections.abc import Sequence
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mtl_perception.offline.evaluate import write_report
+from mtl_perception.recordings.dataset_index import (
+    AnnotatedPicture,
+    COLUMNS,
+    encode_depth,
+    read_indexes,
+    TEACHER,
+)
+
+from .agreement import ground_agreement, networks_agreement
+from .completion import Camera, Caution, Experts
+from .networks import Ensemble, SCALES
+
+# beside those of other indexes: 8-bit pictures, 255 for certainty
+CONFIDENCES = ('labels_confidence', 'depth_confidence')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score the experts, then let them write what is missing."""
+    options = _parse(arguments)
+    experts = Experts(
+        Ensemble(options.experts, options.scales, options.device),
+        Caution(options.labels_confidence, options.depth_confidence),
+        options.camera_height,
+        Camera(*options.camera) if options.camera else None,
+    )
+    options.output.mkdir(parents=True, exist_ok=True)
+    known = _rows(options, options.score_split)
+    figures = {'networks': networks_agreement(experts, known)}
+    if options.camera_height is not None:
+        figures['ground'] = ground_agreement(experts, [r for r in known if r.depth_path])
+    write_report(figures['networks'], None)
+    for kind, errors in figures.get('ground', {}).items():
+        print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
+    (options.output / 'agreement.json').write_text(json.dumps(figures, indent=2) + '\n')
+    write_index(_rows(options, options.split), experts, options.output)
+
+
+def write_index(rows: Sequence[AnnotatedPicture], experts: Experts, output: Path) -> None:
+    """Write the index.csv of a folder: the pictures, their annotations, and the experts'."""
+    with (output / 'index.csv').open('w', newline='') as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *CONFIDENCES])
+        writer.writeheader()
+        for number, row in enumerate(tqdm(rows, unit='picture', desc='annotating')):
+            values = _own(row, experts.camera_of(row), output)
+            if not {'labels', 'depth'} <= values.keys():
+                values |= _added(row, experts, output, f'{number:06}.png')
+            writer.writerow(values)
+
+
+def _own(row: AnnotatedPicture, camera: Camera | None, output: Path) -> dict[str, Any]:
+    """Give what a row says of its picture, with paths from the new index."""
+    values: dict[str, Any] = {'image': os.path.relpath(row.picture_path, output)}
+    if camera is not None:
+        values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
+    if row.labels_path is not None:
+        values['labels'] = os.path.relpath(row.labels_path, output)
+        values |= {'label_space': row.label_space, 'label_source': row.label_source}
+    if row.depth_path is not None:
+        values['depth'] = os.path.relpath(row.depth_path, output)
+        values['depth_source'] = row.depth_source
+    return {**values, 'split': row.split, 'source': row.source, 'licence': row.licence}
+
+
+def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> dict[str, Any]:
+    """Write the annotations that a picture lacks; give their columns."""
+    opinion, values = experts.complete(row), {}
+    if row.labels_path is None and opinion.labels is not None:
+        values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
+        values['labels'] = _write(output, f'labels/{name}', opinion.labels)
+        sure = _bytes(opinion.labels_confidence)
+        values['labels_confidence'] = _write(output, f'labels_confidence/{name}', sure)
+    if row.depth_path is None and opinion.depth is not None:
+        values['depth'] = _write(output, f'depth/{name}', encode_depth(opinion.depth))
+        values['depth_source'] = TEACHER
+        sure = _bytes(opinion.depth_confidence)
+        values['depth_confidence'] = _write(output, f'depth_confidence/{name}', sure)
+    return values
+
+
+def _bytes(confidence: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+    values: NDArray[np.uint8] = np.rint(np.asarray(confidence) * 255).astype(np.uint8)
+    return values
+
+
+def _write(folder: Path, name: str, image: NDArray[Any]) -> str:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    if not cv2.imwrite(str(path), image):
+        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
+    return name
+
+
+def _rows(options: argparse.Namespace, split: str) -> list[AnnotatedPicture]:
+    rows = read_indexes(options.data, split)
+    return [row for row in rows if not options.sources or row.source in options.sources]
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('data', type=Path, nargs='+', help='folders with an index.csv')
+    parser.add_argument('--output', type=Path, required=True, help='folder of the new index')
+    parser.add_argument(
+        *('--experts',),
+        nargs='+',
+        default=['road8'],
+        help='names or paths of weights, of one label space: their mean counts',
+    )
+    parser.add_argument(
+        *('--scales',), type=float, nargs='+', default=SCALES, help='each expert sees these'
+    )
+    parser.add_argument('--split', default='train', help='rows to complete')
+    parser.add_argument('--score-split', default='val', help='rows to score the experts on')
+    parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
+    parser.add_argument(
+        *('--camera-height',),
+        type=float,
+        metavar='M',
+        help='metres above the road that all cameras are at: the ground implies depth, too',
+    )
+    parser.add_argument(
+        *('--camera',),
+        type=float,
+        nargs=2,
+        metavar=('F_PX', 'PRINCIPAL_ROW'),
+        help='stands in where the camera is not known',
+    )
+    parser.add_argument('--labels-confidence', type=float, default=Caution.labels)
+    parser.add_argument('--depth-confidence', type=float, default=Caution.depth)
+    parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    main()
