@@ -13,7 +13,7 @@ from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.dataset_index import read_index, TEACHER
 from mtl_perception.training.experts.agreement import ground_agreement
-from mtl_perception.training.experts.annotate import main, write_index
+from mtl_perception.training.experts.annotate import lacks, main, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
 from mtl_perception.training.experts.networks import Ensemble
 
@@ -96,7 +96,9 @@ def test_missing_annotations_are_written_and_own_ones_stay(
     )
     output = tmp_path / 'new'
     output.mkdir()
-    write_index(read_index(index), Experts(ensemble, Caution(0.0, 0.0)), output)
+    rows = read_index(index)
+    unfinished = [row for row in rows if lacks(row)]
+    write_index(rows, unfinished, Experts(ensemble, Caution(0.0, 0.0)), output)
     rows = read_index(output / 'index.csv')
     asked = ensemble.ask(PICTURE)
     labelled, measured, bare, whole = rows
@@ -183,8 +185,10 @@ def test_the_command_scores_and_writes(
     figures = json.loads((output / 'agreement.json').read_text())
     assert figures['networks']['all']['segmentation']['pictures'] == 1
     rows = read_index(output / 'index.csv')
-    assert [row.source for row in rows] == ['made']
-    assert (rows[0].read_labels() < 8).all()
+    # whole, though only one row was asked for
+    assert [row.source for row in rows] == ['made', 'other', 'made']
+    assert [row.labels_path is not None for row in rows] == [True, False, True]
+    assert (rows[2].read_labels() < 8).all()
 
 
 def test_the_word_of_an_expert_is_never_scored(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def read_indexes(
-    folders: Iterable[Path], split: str, without_sources: Collection[str] = ()
+    folders: Iterable[Path], split: str | None = None, without_sources: Collection[str] = ()
 ) -> list[AnnotatedPicture]:
     """Read the index.csv of several folders as one, see read_index."""
     return [

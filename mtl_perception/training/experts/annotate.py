@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Camera(*options.camera) if options.camera else None,
     )
     options.output.mkdir(parents=True, exist_ok=True)
-    known = _rows(options, options.score_split)
+    rows = read_indexes(options.data)
+    meant = [row for row in rows if not options.sources or row.source in options.sources]
+    known = [row for row in meant if row.split == options.score_split]
     figures = {'networks': networks_agreement(experts, known)}
     if options.camera_height is not None:
         figures['ground'] = ground_agreement(experts, [r for r in known if r.depth_path])
@@ -53,26 +55,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for kind, errors in figures.get('ground', {}).items():
         print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
     (options.output / 'agreement.json').write_text(json.dumps(figures, indent=2) + '\n')
-    write_index(_rows(options, options.split), experts, options.output)
+    unfinished = [row for row in meant if row.split == options.split and lacks(row)]
+    write_index(rows, unfinished, experts, options.output)
 
 
-def write_index(rows: Sequence[AnnotatedPicture], experts: Experts, output: Path) -> None:
-    """Write the index.csv of a folder: the pictures, their annotations, and the experts'."""
+def write_index(
+    rows: Sequence[AnnotatedPicture],
+    unfinished: Sequence[AnnotatedPicture],
+    experts: Experts,
+    output: Path,
+) -> None:
+    """Write the index.csv of a folder: all rows, and what the experts add to the unfinished."""
+    added = {
+        id(row): _added(row, experts, output, f'{number:06}.png')
+        for number, row in enumerate(tqdm(unfinished, unit='picture', desc='annotating'))
+    }
     with (output / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*COLUMNS, *CONFIDENCES])
         writer.writeheader()
-        for number, row in enumerate(tqdm(rows, unit='picture', desc='annotating')):
-            values = _own(row, experts.camera_of(row), output)
-            if not {'labels', 'depth'} <= values.keys():
-                values |= _added(row, experts, output, f'{number:06}.png')
-            writer.writerow(values)
+        writer.writerows({**_own(row, output), **added.get(id(row), {})} for row in rows)
 
 
-def _own(row: AnnotatedPicture, camera: Camera | None, output: Path) -> dict[str, Any]:
+def lacks(row: AnnotatedPicture) -> bool:
+    """Tell whether labels or depth are missing."""
+    return row.labels_path is None or row.depth_path is None
+
+
+def _own(row: AnnotatedPicture, output: Path) -> dict[str, Any]:
     """Give what a row says of its picture, with paths from the new index."""
     values: dict[str, Any] = {'image': os.path.relpath(row.picture_path, output)}
-    if camera is not None:
-        values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
+    if row.f_px is not None:
+        values |= {'fx_px': row.f_px, 'fy_px': row.f_px, 'cy_px': row.principal_row}
     if row.labels_path is not None:
         values['labels'] = os.path.relpath(row.labels_path, output)
         values |= {'label_space': row.label_space, 'label_source': row.label_source}
@@ -84,7 +97,8 @@ def _own(row: AnnotatedPicture, camera: Camera | None, output: Path) -> dict[str
 
 def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> dict[str, Any]:
     """Write the annotations that a picture lacks; give their columns."""
-    opinion, values = experts.complete(row), {}
+    opinion = experts.complete(row)
+    values: dict[str, Any] = {}
     if row.labels_path is None and opinion.labels is not None:
         values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
         values['labels'] = _write(output, f'labels/{name}', opinion.labels)
@@ -92,6 +106,9 @@ def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> 
         values['labels_confidence'] = _write(output, f'labels_confidence/{name}', sure)
     if row.depth_path is None and opinion.depth is not None:
         values['depth'] = _write(output, f'depth/{name}', encode_depth(opinion.depth))
+        camera = experts.camera_of(row)
+        assert camera is not None, 'there is depth only where there is a camera'
+        values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
         values['depth_source'] = TEACHER
         sure = _bytes(opinion.depth_confidence)
         values['depth_confidence'] = _write(output, f'depth_confidence/{name}', sure)
@@ -111,11 +128,6 @@ def _write(folder: Path, name: str, image: NDArray[Any]) -> str:
     return name
 
 
-def _rows(options: argparse.Namespace, split: str) -> list[AnnotatedPicture]:
-    rows = read_indexes(options.data, split)
-    return [row for row in rows if not options.sources or row.source in options.sources]
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('data', type=Path, nargs='+', help='folders with an index.csv')
@@ -129,9 +141,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         *('--scales',), type=float, nargs='+', default=SCALES, help='each expert sees these'
     )
-    parser.add_argument('--split', default='train', help='rows to complete')
+    parser.add_argument('--split', default='train', help='complete rows of this one')
     parser.add_argument('--score-split', default='val', help='rows to score the experts on')
-    parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
+    parser.add_argument('--sources', nargs='+', default=(), help='complete only these')
     parser.add_argument(
         *('--camera-height',),
         type=float,
