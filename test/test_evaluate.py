@@ -95,8 +95,10 @@ def test_the_report_is_printed_and_written_as_json(
     assert [line.split()[:4] for line in lines] == [
         ['made', 'segmentation', 'miou', '1.000'],
         ['made', 'depth', 'abs_rel', '0.500'],
+        ['made', 'depth_median_scaled', 'abs_rel', '0.000'],
         ['all', 'segmentation', 'miou', '1.000'],
         ['all', 'depth', 'abs_rel', '0.500'],
+        ['all', 'depth_median_scaled', 'abs_rel', '0.000'],
     ]
 
 

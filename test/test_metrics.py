@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 import pytest
 
-from mtl_perception.offline.metrics import DepthMetrics, SegmentationMetrics
+from mtl_perception.offline.evaluate.metrics import DepthMetrics, SegmentationMetrics
 
 NAMES = ('sky', 'road', 'car', 'train')
 
