@@ -15,6 +15,12 @@ from mtl_perception.engine import Engine
 from .panels import draw_panels
 from .score import ALL, ScoredPicture, Scoring
 
+TITLES = {
+    'segmentation': 'Segmentation',
+    'depth': 'Depth',
+    'depth_median_scaled': "Depth, each picture's median scaled to the truth's",
+    'normals': 'Normals',
+}
 # of each task, the best and the worst
 SHOWN = 3
 # by which figure pictures are ranked, and whether more of it is better
@@ -41,10 +47,8 @@ def write_page(path: Path, report: dict[str, Any], scoring: Scoring, engine: Eng
     """Write the page, one HTML file with all its pictures inside.
 
     report holds the figures of scoring and what it is of; engine predicts the pictures shown once
-    more. Raises ValueError if path does not end in .html.
+    more.
     """
-    if path.suffix != '.html':
-        raise ValueError(f"report is '{path}'; expected a file that ends in .html")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters['figure'] = _figure
     template = environment.from_string((files(__package__) / 'page.html').read_text())
@@ -53,6 +57,7 @@ def write_page(path: Path, report: dict[str, Any], scoring: Scoring, engine: Eng
         header={key: value for key, value in report.items() if not isinstance(value, dict)},
         sources={**report['sources'], ALL: report[ALL]},
         tasks=list(report[ALL]),
+        titles=TITLES,
         colours={name: f'rgb{colour}' for name, colour in colours.items()},
         ranked_by=RANKED_BY,
         shown={task: _shown(task, scoring, engine) for task in RANKED_BY if task in report[ALL]},
@@ -80,7 +85,7 @@ def _shown(task: str, scoring: Scoring, engine: Engine) -> dict[str, list[Shown]
     chosen = best_and_worst(scoring.pictures, task)
     return {
         title: [_draw(picture, task, scoring, engine) for picture in pictures]
-        for title, pictures in zip(('Best', 'Worst'), chosen, strict=True)
+        for title, pictures in zip(('best', 'worst'), chosen, strict=True)
     }
 
 

@@ -71,7 +71,9 @@ def _depth_panels(
     # as it is scored: unknown and beyond range are the end of the range
     clipped = np.nan_to_num(found, nan=far, posinf=far).clip(1e-3, far)
     return {
-        'predicted': colour_depth(found, range_m),
+        f'predicted, from {range_m[0]:g} m (red) to {far:g} m (blue)': colour_depth(
+            found, range_m
+        ),
         'true': colour_depth(_spread(truth), range_m),
         f'blue too near, red too far, full at a factor of {DEPTH_FACTOR:g}': colour_errors(
             _spread(np.log(clipped / truth)), math.log(DEPTH_FACTOR)

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--json', type=Path, help='write the figures to this file as well')
     parser.add_argument(
-        '--report', type=Path, help='write a page with the best and worst pictures (.html)'
+        '--report', type=_page, help='write a page with the best and worst pictures (.html)'
     )
 
 
@@ -71,6 +71,13 @@ def write_report(report: dict[str, Any], path: Path | None) -> None:
             print(f'{name:22} {task:19} {_line(figures)}')
     if path:
         path.write_text(json.dumps(report, indent=2) + '\n')
+
+
+def _page(path: str) -> Path:
+    """Check the name of the page before hours may be spent on its figures."""
+    if not path.endswith('.html'):
+        raise argparse.ArgumentTypeError(f"'{path}' must be a file that ends in .html")
+    return Path(path)
 
 
 def _read_rows(index: Path, split: str | None, sources: Collection[str]) -> list[AnnotatedPicture]:
