@@ -113,7 +113,7 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
     assert list(report['sources']) == ['one']
     assert report['all']['segmentation']['pictures'] == 1
     assert evaluate(index, engine)['all']['segmentation']['pictures'] == 3
-    with pytest.raises(ValueError, match=r"has no row of three in split 'val'"):
+    with pytest.raises(ValueError, match=r"has no picture of three in split 'val'"):
         evaluate(index, engine, 'val', ('three',))
 
 

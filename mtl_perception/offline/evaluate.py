@@ -14,7 +14,8 @@ from tqdm import tqdm
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.layouts.catalogue import read_annotated
 
 from .metrics import DepthMetrics, SegmentationMetrics
 
@@ -65,16 +66,16 @@ def score(
 
 
 def evaluate(
-    index: Path, engine: Engine, split: str | None = None, sources: Collection[str] = ()
+    data: str | Path, engine: Engine, split: str | None = None, sources: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Score an engine on the rows of an index; of all its sources if none is named.
+    """Score an engine on annotated pictures, see read_annotated; of all sources if none is named.
 
-    Raises ValueError if the index has no such rows.
+    Raises ValueError if there are no such pictures.
     """
-    rows = read_index(index, split)
+    rows = read_annotated(data, split)
     rows = [row for row in rows if not sources or row.source in sources]
     if not rows:
-        raise ValueError(f"index {index} has no row of {', '.join(sources)} in split '{split}'")
+        raise ValueError(f"{data} has no picture of {', '.join(sources)} in split '{split}'")
     scale = Scale(engine.card.label_space, engine.card.training_f_px)
     report = score(engine.predict, tqdm(rows, unit='picture'), scale)
     header = {'weights': engine.card.name, 'backend': engine.backend, 'split': split or ALL}
@@ -83,7 +84,9 @@ def evaluate(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
-    parser.add_argument('index', type=Path, help='an index.csv, or the folder that has one')
+    parser.add_argument(
+        'data', help='an index.csv, the folder of one, or LAYOUT:FOLDER (docs/datasets.md)'
+    )
     parser.add_argument('--split', default='val', help="rows to score; 'all' for every split")
     parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
     parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
@@ -94,10 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, and print the figures."""
-    index = options.index / 'index.csv' if options.index.is_dir() else options.index
     engine = Engine(options.weights, options.device, options.backend)
     split = None if options.split == ALL else options.split
-    write_report(evaluate(index, engine, split, tuple(options.sources)), options.json)
+    write_report(evaluate(options.data, engine, split, tuple(options.sources)), options.json)
     return 0
 
 
