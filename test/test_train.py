@@ -273,7 +273,7 @@ def test_losses_are_written_for_tensorboard(
 
 
 def test_data_may_be_named_by_layout(recipe_path: Path, data: Path, tmp_path: Path) -> None:
-    """Scenes of KITTI with disparity beside an index: the recipe's group takes the layout's name."""
+    """Scenes with disparity beside an index: the layout's name is a source of the recipe."""
     disparity = np.full(SIZE, 256 * 30, np.uint16)
     folder = make_kitti_2015(tmp_path / 'kitti', range(4), disp_occ_0=disparity)
     for path in folder.rglob('image_2/*.png'):
