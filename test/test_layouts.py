@@ -376,7 +376,7 @@ class TestNyud:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr('mtl_perception.recordings.layouts.nyud.find_spec', lambda _: None)
-        with pytest.raises(ImportError, match=r"pip install 'mtl_perception\[training\]'"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'mtl_perception\[training\]'"):
             read_annotated(f'nyud:{make_nyud(tmp_path)}', 'train')
 
     def test_pictures_can_be_sent_to_another_process(self, tmp_path: Path) -> None:

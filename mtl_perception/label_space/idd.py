@@ -20,7 +20,7 @@ IDD_LITE7 = LabelSpace(
     },
 )
 
-# a class of level 3 is called as the most frequent of its members
+# a class of level 3 is called, coloured and mapped as the most frequent of its members
 _LEVEL3 = (
     *('road', 'drivable_fallback', 'sidewalk', 'non_drivable_fallback', 'person', 'rider'),
     *('motorcycle', 'bicycle', 'autorickshaw', 'car', 'truck', 'bus', 'vehicle_fallback', 'curb'),

@@ -28,14 +28,14 @@ def read(path: Path, split: str) -> list[AnnotatedPicture]:
 
     splits.mat and classMapping40.mat lie beside it. Where there is a folder `normals` of files
     0001.png and so on (see NormalsFile), they are read as well; the data set has none itself.
-    Raises FileNotFoundError if one of the three files is missing, ImportError if h5py or scipy
-    is not installed.
+    Raises FileNotFoundError if one of the three files is missing, ModuleNotFoundError if h5py or
+    scipy is not installed, ValueError if one has other contents.
     """
     if split not in _INDICES:
         return []
     path = path / PICTURES if path.is_dir() else path
     if find_spec('h5py') is None or find_spec('scipy') is None:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"{path} needs h5py and scipy; install them by pip install 'mtl_perception[training]'"
         )
     _expect(path, PICTURES)
