@@ -67,7 +67,7 @@ setup(
         'ros': ROS_WHEELS,
         'openvino': ['openvino'],
         'rendering': ['moderngl'],
-        'training': ['tensorboard'],
+        'training': ['h5py', 'scipy', 'tensorboard'],
         'viewer': ['rerun-sdk>=0.41,<0.42'],
         'dev': [
             'colcon-common-extensions',

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.augmentation import RandomView
 from mtl_perception.training.datasets import (
     allowed_classes,
@@ -143,7 +144,7 @@ class TestQuotaSampler:
             sources = [rows[draw.picture].source for draw in batch]
             assert set(sources[:3]) <= {'a', 'b'}
             assert sources[3:] == ['c', 'c']
-            assert rows[batch[4].picture].depth_path is not None
+            assert rows[batch[4].picture].depth is not None
             assert [draw.zooms for draw in batch] == [*[self.ZOOMS] * 3, (1.0, 2.0), self.ZOOMS]
 
     def test_no_picture_comes_again_before_its_group_is_used_up(

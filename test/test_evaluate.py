@@ -214,7 +214,7 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
     assert evaluate(index, engine)['all']['segmentation']['pictures'] == 3
     assert 'protocol' not in report
     assert evaluate(index, engine, protocol='kitti6')['protocol'] == 'kitti6'
-    with pytest.raises(ValueError, match=r"has no row of three in split 'val'"):
+    with pytest.raises(ValueError, match=r"has no picture of three in split 'val'"):
         evaluate(index, engine, 'val', ('three',))
 
 

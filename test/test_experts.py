@@ -11,7 +11,8 @@ import pytest
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.offline.evaluate import Scale, score
-from mtl_perception.recordings.dataset_index import read_index, TEACHER
+from mtl_perception.recordings.annotations.annotated_picture import TEACHER
+from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.experts.agreement import ground_agreement
 from mtl_perception.training.experts.annotate import lacks, main, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
@@ -109,8 +110,8 @@ def test_missing_annotations_are_written_and_own_ones_stay(
     assert (measured.depth_source, measured.label_source) == ('lidar', TEACHER)
     np.testing.assert_array_equal(measured.read_labels(), asked.labels)
     # without a focal length there is no depth
-    assert bare.depth_path is None
-    assert bare.labels_path is not None
+    assert bare.depth is None
+    assert bare.labels is not None
     assert (whole.label_source, whole.f_px, whole.principal_row) == ('human', 350, 30)
     assert all(np.array_equal(row.read_picture(), PICTURE) for row in rows)
     with (output / 'index.csv').open(newline='') as file:
@@ -187,7 +188,7 @@ def test_the_command_scores_and_writes(
     rows = read_index(output / 'index.csv')
     # whole, though only one row was asked for
     assert [row.source for row in rows] == ['made', 'other', 'made']
-    assert [row.labels_path is not None for row in rows] == [True, False, True]
+    assert [row.labels is not None for row in rows] == [True, False, True]
     assert (rows[2].read_labels() < 8).all()
 
 

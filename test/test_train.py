@@ -6,6 +6,7 @@ from typing import Any
 
 from conftest import ROOT
 from made_index import make_index
+from made_layouts import make_kitti_2015, write
 from made_weights import make_picture
 import numpy as np
 import pytest
@@ -232,7 +233,7 @@ def test_the_pretrained_encoder_is_looked_for_in_the_data(recipe: Recipe, data: 
 
 
 def test_validation_scores_the_average_on_whole_pictures(recipe: Recipe, data: Path) -> None:
-    rows = train.read_indexes([data], 'val')
+    rows = train.read_all([data], 'val')
     run = start(recipe, data)
     report = train.validate(run.deployed(), rows, recipe, torch.device('cpu'))
     assert report['all']['segmentation']['pictures'] == report['all']['depth']['pictures'] == 2
@@ -269,3 +270,19 @@ def test_losses_are_written_for_tensorboard(
     events = accumulator.EventAccumulator(str(tmp_path / 'events')).Reload()
     for task in ('segmentation', 'depth'):
         assert [event.step for event in events.Scalars(f'loss/{task}')] == [1, 2, 3]
+
+
+def test_data_may_be_named_by_layout(recipe_path: Path, data: Path, tmp_path: Path) -> None:
+    """Scenes with disparity beside an index: the layout's name is a source of the recipe."""
+    disparity = np.full(SIZE, 256 * 30, np.uint16)
+    folder = make_kitti_2015(tmp_path / 'kitti', range(4), disp_occ_0=disparity)
+    for path in folder.rglob('image_2/*.png'):
+        write(path, make_picture(*SIZE, seed=1))
+    values = yaml.safe_load(recipe_path.read_text())
+    values['groups'][1]['sources'] = ['kitti_stereo_2015']
+    changed = tmp_path / 'recipe.yaml'
+    changed.write_text(yaml.safe_dump(values))
+    output = tmp_path / 'output'
+    names = [str(data), f'kitti_stereo_2015:{folder}']
+    main([str(changed), '--data', *names, '--output', str(output), *OPTIONS, '--steps', '1'])
+    assert torch.load(output / 'checkpoint.pt', weights_only=True)['step'] == 1

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, TEACHER
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
 from .recipe import Group
@@ -131,7 +131,7 @@ class QuotaSampler(Sampler[list[Draw]]):
             [
                 index
                 for index, row in enumerate(pictures)
-                if row.source in group.sources and (row.depth_path or not group.needs_depth)
+                if row.source in group.sources and (row.depth or not group.needs_depth)
             ]
             for group in groups
         ]

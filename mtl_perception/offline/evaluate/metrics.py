@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.label_space import UNLABELLED
+from mtl_perception.label_space import only_class, UNLABELLED
 
 from .protocols import MAX_DEPTH_M
 
@@ -175,14 +175,6 @@ class NormalsMetrics:
             **{f'within_{limit:g}_deg': x for limit, x in zip(ANGLES_DEG, shares, strict=True)},
             'pictures': self.pictures,
         }
-
-
-def only_class(allowed: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Give the class of bit sets that hold exactly one, 255 for all others; of any shape."""
-    single = (allowed > 0) & (allowed & (allowed - 1) == 0)
-    classes = np.full(allowed.shape, UNLABELLED, np.uint8)
-    classes[single] = np.log2(allowed[single]).astype(np.uint8)
-    return classes
 
 
 def angles_deg(normals: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.float64]:

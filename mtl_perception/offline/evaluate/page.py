@@ -97,7 +97,7 @@ def _draw(scored: ScoredPicture, task: str, scoring: Scoring, engine: Engine) ->
     range_m = (near, min(far, scoring.max_depth_m))
     panels = draw_panels(task, picture, comparison, scoring.space, range_m)
     uris = {caption: _uri(panel) for caption, panel in panels.items()}
-    return Shown(row.picture_path.name, row.source, figures[task], uris)
+    return Shown(row.picture.name, row.source, figures[task], uris)
 
 
 def _uri(picture: NDArray[np.uint8]) -> str:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.label_space import LabelSpace, UNLABELLED
+from mtl_perception.label_space import LabelSpace, only_class, UNLABELLED
 from mtl_perception.visualization import (
     colour_depth,
     colour_errors,
@@ -15,7 +15,7 @@ from mtl_perception.visualization import (
     TOO_HIGH_COLOUR,
 )
 
-from .metrics import angles_deg, only_class
+from .metrics import angles_deg
 from .score import Comparison
 
 Picture = NDArray[np.uint8]

@@ -9,7 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from mtl_perception.engine import Engine
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.layouts.catalogue import read_annotated
 
 from .page import write_page
 from .protocols import OWN, Protocol, PROTOCOLS
@@ -17,25 +18,27 @@ from .score import ALL, Scale, Scoring
 
 
 def evaluate(
-    index: Path,
+    data: str | Path,
     engine: Engine,
     split: str | None = None,
     sources: Collection[str] = (),
     protocol: str | None = None,
 ) -> dict[str, Any]:
-    """Score an engine on the rows of an index; of all its sources if none is named.
+    """Score an engine on annotated pictures, see read_annotated; of all sources if none is named.
 
-    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if the index has no such
-    rows or the model lacks the protocol's classes.
+    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if there are no such
+    pictures or the model lacks the protocol's classes.
     """
-    rows = _read_rows(index, split, sources)
+    rows = _read_rows(data, split, sources)
     scoring = _score(engine, rows, PROTOCOLS[protocol] if protocol else OWN)
     return {**_header(engine, split, protocol), **scoring.report()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
-    parser.add_argument('index', type=Path, help='an index.csv, or the folder that has one')
+    parser.add_argument(
+        'data', help='an index.csv, the folder of one, or LAYOUT:FOLDER (docs/datasets.md)'
+    )
     parser.add_argument('--split', default='val', help="rows to score; 'all' for every split")
     parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
     parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
@@ -52,9 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, print the figures, and write them to the files asked for."""
-    index = options.index / 'index.csv' if options.index.is_dir() else options.index
     split = None if options.split == ALL else options.split
-    rows = _read_rows(index, split, options.sources)
+    rows = _read_rows(options.data, split, options.sources)
     engine = Engine(options.weights, options.device, options.backend)
     scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN))
     report = {**_header(engine, split, options.protocol), **scoring.report()}
@@ -80,10 +82,12 @@ def _page(path: str) -> Path:
     return Path(path)
 
 
-def _read_rows(index: Path, split: str | None, sources: Collection[str]) -> list[AnnotatedPicture]:
-    rows = [row for row in read_index(index, split) if not sources or row.source in sources]
+def _read_rows(
+    data: str | Path, split: str | None, sources: Collection[str]
+) -> list[AnnotatedPicture]:
+    rows = [row for row in read_annotated(data, split) if not sources or row.source in sources]
     if not rows:
-        raise ValueError(f"index {index} has no row of {', '.join(sources)} in split '{split}'")
+        raise ValueError(f"{data} has no picture of {', '.join(sources)} in split '{split}'")
     return rows
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import focal_factor
-from mtl_perception.label_space import label_space, LabelSpace
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, TEACHER
+from mtl_perception.label_space import label_space, LabelSpace, only_class
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
-from .metrics import DepthMetrics, NormalsMetrics, only_class, SegmentationMetrics
+from .metrics import DepthMetrics, NormalsMetrics, SegmentationMetrics
 from .protocols import OWN, Protocol
 
 ALL = 'all'

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import focal_factor
 from mtl_perception.offline.evaluate import Scale, score
-from mtl_perception.recordings.dataset_index import AnnotatedPicture
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
 from .completion import Experts
 

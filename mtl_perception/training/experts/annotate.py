@@ -6,7 +6,7 @@ person or a sensor knows better.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import csv
 import json
 import os
@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.offline.evaluate import write_report
-from mtl_perception.recordings.dataset_index import (
-    AnnotatedPicture,
-    COLUMNS,
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
+from mtl_perception.recordings.annotations.label_files import LabelFile
+from mtl_perception.recordings.annotations.picture_files import (
+    DepthFile,
     encode_depth,
-    read_indexes,
-    TEACHER,
+    PictureFile,
 )
+from mtl_perception.recordings.dataset_index import COLUMNS
+from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .agreement import ground_agreement, networks_agreement
 from .completion import Camera, Caution, Experts
@@ -45,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Camera(*options.camera) if options.camera else None,
     )
     options.output.mkdir(parents=True, exist_ok=True)
-    rows = read_indexes(options.data)
+    rows = read_all(options.data)
     meant = [row for row in rows if not options.sources or row.source in options.sources]
     known = [row for row in meant if row.split == options.score_split]
     figures = {'networks': networks_agreement(experts, known)}
     if options.camera_height is not None:
-        figures['ground'] = ground_agreement(experts, [r for r in known if r.depth_path])
+        figures['ground'] = ground_agreement(experts, [r for r in known if r.depth])
     write_report(figures['networks'], None)
     for kind, errors in figures.get('ground', {}).items():
         print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
@@ -73,38 +75,49 @@ def write_index(
     with (output / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*COLUMNS, *CONFIDENCES])
         writer.writeheader()
-        writer.writerows({**_own(row, output), **added.get(id(row), {})} for row in rows)
+        for number, row in enumerate(rows):
+            own = _own(row, output, f'own_{number:06}.png')
+            writer.writerow({**own, **added.get(id(row), {})})
 
 
 def lacks(row: AnnotatedPicture) -> bool:
     """Tell whether labels or depth are missing."""
-    return row.labels_path is None or row.depth_path is None
+    return row.labels is None or row.depth is None
 
 
-def _own(row: AnnotatedPicture, output: Path) -> dict[str, Any]:
-    """Give what a row says of its picture, with paths from the new index."""
-    values: dict[str, Any] = {'image': os.path.relpath(row.picture_path, output)}
+def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
+    """Give what a row says of its picture, with paths from the new index.
+
+    What is in no file of an index' kind is written to one.
+    """
+    values: dict[str, Any] = {'split': row.split, 'source': row.source, 'licence': row.licence}
+    values |= {'label_space': row.label_space, 'label_source': row.label_source}
+    values['depth_source'] = row.depth_source
     if row.f_px is not None:
         values |= {'fx_px': row.f_px, 'fy_px': row.f_px, 'cy_px': row.principal_row}
-    if row.labels_path is not None:
-        values['labels'] = os.path.relpath(row.labels_path, output)
-        values |= {'label_space': row.label_space, 'label_source': row.label_source}
-    if row.depth_path is not None:
-        values['depth'] = os.path.relpath(row.depth_path, output)
-        values['depth_source'] = row.depth_source
-    return {**values, 'split': row.split, 'source': row.source, 'licence': row.licence}
+    kept: tuple[tuple[str, Any, Any, Callable[[Any], NDArray[Any]]], ...] = (
+        ('image', row.picture, PictureFile, lambda picture: picture[..., ::-1]),
+        ('labels', row.labels, LabelFile, lambda labels: labels),
+        ('depth', row.depth, DepthFile, encode_depth),
+    )
+    for column, annotation, kind, encode in kept:
+        if isinstance(annotation, kind):
+            values[column] = os.path.relpath(annotation.path, output)
+        elif annotation is not None:
+            values[column] = _write(output, f'{column}/{name}', encode(annotation.read()))
+    return values
 
 
 def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> dict[str, Any]:
     """Write the annotations that a picture lacks; give their columns."""
     opinion = experts.complete(row)
     values: dict[str, Any] = {}
-    if row.labels_path is None and opinion.labels is not None:
+    if row.labels is None and opinion.labels is not None:
         values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
         values['labels'] = _write(output, f'labels/{name}', opinion.labels)
         sure = _bytes(opinion.labels_confidence)
         values['labels_confidence'] = _write(output, f'labels_confidence/{name}', sure)
-    if row.depth_path is None and opinion.depth is not None:
+    if row.depth is None and opinion.depth is not None:
         values['depth'] = _write(output, f'depth/{name}', encode_depth(opinion.depth))
         camera = experts.camera_of(row)
         assert camera is not None, 'there is depth only where there is a camera'
@@ -130,7 +143,7 @@ def _write(folder: Path, name: str, image: NDArray[Any]) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('data', type=Path, nargs='+', help='folders with an index.csv')
+    parser.add_argument('data', nargs='+', help='folders with an index.csv, or LAYOUT:FOLDER')
     parser.add_argument('--output', type=Path, required=True, help='folder of the new index')
     parser.add_argument(
         *('--experts',),

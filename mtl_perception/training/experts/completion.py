@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.geometry import focal_factor
-from mtl_perception.label_space import label_space, UNLABELLED
-from mtl_perception.recordings.dataset_index import AnnotatedPicture
+from mtl_perception.label_space import label_space, only_class, UNLABELLED
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
 from .ground import GROUND, GroundPlane, standing_depth
 from .networks import Ensemble, Opinion
@@ -73,10 +73,8 @@ class Experts:
         labels = row.read_labels()
         if labels is None:
             return None
-        allowed = label_space(row.label_space).allowed_classes(self.ensemble.label_space)[labels]
-        single = (allowed > 0) & (allowed & (allowed - 1) == 0)
-        ids = np.log2(np.where(single, allowed, 1)).astype(np.uint8)
-        return np.where(single, ids, np.uint8(UNLABELLED))
+        own = label_space(row.label_space)
+        return only_class(own.allowed_classes(self.ensemble.label_space)[labels])
 
     def ground_depth(
         self, labels: NDArray[np.uint8] | None, depth_m: NDArray[np.float32], camera: Camera
