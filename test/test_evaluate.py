@@ -166,6 +166,17 @@ class TestProtocols:
         assert (figures['iou']['car'], figures['iou']['road']) == (0, 1)
         assert figures['pixel_accuracy'] == figures['miou'] == 1 / 2
 
+    def test_predicted_ids_of_another_space_are_translated(self, tmp_path: Path) -> None:
+        """Cityscapes: 10 is sky and 0 road; its 1 and 2 are not the ids of KITTI-6 either."""
+
+        def answer(picture: NDArray[np.uint8]) -> Prediction:
+            return Prediction(labels(10, 0, 2), None, None, None)
+
+        row = {'picture': PICTURE, 'labels': labels(0, 2, 1), 'label_space': 'kitti6'}
+        rows = read_index(make_index(tmp_path, [row]))
+        figures = score(answer, rows, Scale('cityscapes19', None), PROTOCOLS['kitti6'])['all']
+        assert figures['segmentation']['pixel_accuracy'] == 1
+
     def test_kitti6_counts_classes_that_are_only_predicted(self, tmp_path: Path) -> None:
         row = {'picture': PICTURE, 'labels': labels(2), 'label_space': 'kitti6'}
         rows = read_index(make_index(tmp_path, [row]))

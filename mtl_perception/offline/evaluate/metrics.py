@@ -93,8 +93,8 @@ class DepthMetrics:
     max_depth_m: float = MAX_DEPTH_M
     median_scaled: bool = False
     pooled: bool = False
-    _errors: list[dict[str, float]] = field(default_factory=list)
-    _pixels: list[int] = field(default_factory=list)
+    _errors: list[dict[str, float]] = field(default_factory=list, init=False)
+    _pixels: list[int] = field(default_factory=list, init=False)
 
     def add(self, depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) -> None:
         """Count a picture: predicted (+Inf beyond range) and true depth (NaN unknown), (H, W)."""
