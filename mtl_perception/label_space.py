@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +11,28 @@ UNLABELLED = 255
 Colour = tuple[int, int, int]
 
 
+class Part(NamedTuple):
+    """The classes [start, stop) of a label space, which are those of the space of that name."""
+
+    space: str
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """Classes by id; `mappings` takes ids to those of another space, by its name.
 
     A mapping to several ids means "one of these" (the class is their union); an id without a
-    mapping becomes unlabelled.
+    mapping becomes unlabelled. `joined` names the spaces that this one sets side by side: what
+    maps to one of them maps to its part of this one.
     """
 
     name: str
     names: tuple[str, ...]
     colours: tuple[Colour, ...]
     mappings: Mapping[str, Mapping[int, tuple[int, ...]]] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
 
     def palette(self) -> NDArray[np.uint8]:
         """Give the RGB colour of each id as (256, 3); ids without a class are black."""
@@ -33,6 +44,24 @@ class LabelSpace:
         """Give the id of a class, None if this space does not have it."""
         return self.names.index(class_name) if class_name in self.names else None
 
+    def parts(self) -> tuple[Part, ...]:
+        """Give the parts whose classes exclude each other: the joined spaces, or this one whole.
+
+        A pixel has a class of the part that its picture was labelled in; what it would be in
+        another part, nobody has said.
+        """
+        if not self.joined:
+            return (Part(self.name, 0, len(self.names)),)
+        counts = [len(label_space(name).names) for name in self.joined]
+        stops = np.cumsum(counts).tolist()
+        starts = [0, *stops[:-1]]
+        return tuple(Part(*part) for part in zip(self.joined, starts, stops, strict=True))
+
+    def maps_to(self, target: str) -> bool:
+        """Say whether ids of this space have a meaning in the target space."""
+        joined = LABEL_SPACES[target].joined if target in LABEL_SPACES else ()
+        return target in (self.name, *self.mappings) or any(map(self.maps_to, joined))
+
     def allowed_classes(self, target: str) -> NDArray[np.int64]:
         """Tabulate, for each id, the classes of the target space that it may be.
 
@@ -42,6 +71,11 @@ class LabelSpace:
         table = np.zeros(256, np.int64)
         if target == self.name:
             table[: len(self.names)] = 1 << np.arange(len(self.names))
+            return table
+        if target not in self.mappings and self.maps_to(target):
+            for part in label_space(target).parts():
+                if self.maps_to(part.space):
+                    table |= self.allowed_classes(part.space) << part.start
             return table
         if target not in self.mappings:
             raise ValueError(
@@ -154,7 +188,18 @@ _NYUD40_NAMES = (
     *('otherfurniture', 'otherprop'),
 )
 _NYUD40 = LabelSpace('nyud40', _NYUD40_NAMES, _varied_colours(40))
+# the 46 logits of the network for both in arXiv 1809.04766
+_NYUD40_KITTI6 = LabelSpace(
+    'nyud40+kitti6',
+    (*_NYUD40.names, *_KITTI6.names),
+    _varied_colours(46),
+    joined=(_NYUD40.name, _KITTI6.name),
+)
 
 LABEL_SPACES: dict[str, LabelSpace] = {
-    space.name: space for space in (_ROAD8, _KITTI6, _CITYSCAPES19, _CAMVID11, _IDD_LITE7, _NYUD40)
+    space.name: space
+    for space in (
+        *(_ROAD8, _KITTI6, _CITYSCAPES19, _CAMVID11, _IDD_LITE7, _NYUD40),
+        _NYUD40_KITTI6,
+    )
 }

@@ -125,7 +125,7 @@ class TestQuotaSampler:
     GROUPS = (
         Group(('a', 'b'), 3),
         Group(('c',), 1, zoom=(1.0, 2.0)),
-        Group(('c',), 1, needs_depth=True),
+        Group(('c',), 1, needs=('depth',)),
     )
     ZOOMS = (0.5, 1.5)
 
@@ -172,7 +172,7 @@ class TestQuotaSampler:
         with pytest.raises(ValueError, match='no picture of e, f is in the index'):
             QuotaSampler(rows, [Group(('e', 'f'), 1)], self.ZOOMS, range(1), 0)
         with pytest.raises(ValueError, match='no picture of d is in the index'):
-            QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], self.ZOOMS, range(1), 0)
+            QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], self.ZOOMS, range(1), 0)
 
 
 def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional
 from mtl_perception.training.losses import (
     cross_entropy_of_several,
     inverse_huber,
-    joint_loss,
+    JointLoss,
     log_and_relative_l1,
     normals_cosine,
 )
@@ -152,7 +152,7 @@ def test_the_joint_loss_is_the_weighted_sum(activation: str, depth_loss: object)
         'depth': torch.rand(2, 12, 12) * 50 + 1,
     }
     weights = {'segmentation': 2.0, 'depth': 0.5, 'normals': 9.0}
-    total, each = joint_loss(outputs, targets, weights, activation)
+    total, each = JointLoss(weights, activation)(outputs, targets)
     one = cross_entropy_of_several(outputs['segmentation'], targets['segmentation'])
     other = depth_loss(outputs['depth'], targets['depth'])
     torch.testing.assert_close(total, 2 * one + 0.5 * other)

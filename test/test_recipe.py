@@ -40,7 +40,7 @@ def test_the_recipes_of_the_package_are_read(path: Path) -> None:
 def test_lists_become_tuples_and_groups_groups(tmp_path: Path, values: dict[str, Any]) -> None:
     values['groups'] = [{'sources': ['a', 'b'], 'per_batch': 3}]
     recipe = read_recipe(write(tmp_path, values | {'crop': [24, 32]}))
-    assert recipe.groups == (Group(('a', 'b'), 3, needs_depth=False),)
+    assert recipe.groups == (Group(('a', 'b'), 3, needs=()),)
     assert recipe.crop == (24, 32)
     assert recipe.loss_weights == values['loss_weights']
 
