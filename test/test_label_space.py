@@ -102,3 +102,28 @@ def test_the_spaces_are_those_of_the_data(data_folder: Path) -> None:
                     k: v if isinstance(v, list) else [v] for k, v in space[f'to_{target}'].items()
                 }
                 assert {k: list(v) for k, v in ours.mappings[target].items()} == mapping
+
+
+class TestSpacesSideBySide:
+    def test_the_joint_space_of_the_paper_has_46_classes_in_two_parts(self) -> None:
+        space = label_space('nyud40+kitti6')
+        assert space.names[:40] == label_space('nyud40').names
+        assert space.names[40:] == label_space('kitti6').names
+        assert space.parts() == (('nyud40', 0, 40), ('kitti6', 40, 46))
+        assert label_space('road8').parts() == (('road8', 0, 8),)
+
+    def test_what_maps_to_a_part_maps_to_it_there(self) -> None:
+        for name, start in (('nyud40', 0), ('kitti6', 40)):
+            own = label_space(name).allowed_classes(name)
+            assert label_space(name).allowed_classes('nyud40+kitti6').tolist() == [
+                x << start for x in own.tolist()
+            ]
+        camvid = label_space('camvid11').allowed_classes('nyud40+kitti6')
+        assert camvid[label_space('camvid11').id_of('car')] == bits(45)
+        assert camvid[label_space('camvid11').id_of('pedestrian')] == 0
+
+    def test_spaces_know_what_they_map_to(self) -> None:
+        assert label_space('cityscapes19').maps_to('nyud40+kitti6')
+        assert label_space('cityscapes19').maps_to('cityscapes19')
+        assert not label_space('cityscapes19').maps_to('nyud40')
+        assert not label_space('nyud40').maps_to('road8')

@@ -83,16 +83,16 @@ def validate_parts(run: Run, rows: Sequence[AnnotatedPicture]) -> dict[str, Any]
     return {
         part.space: validate(
             run.deployed(part),
-            [
-                r
-                for r in rows
-                if not r.labels_path or label_space(r.label_space).maps_to(part.space)
-            ],
+            [row for row in rows if _suits(row, part.space)],
             replace(recipe, label_space=part.space),
             run.device,
         )
         for part in parts
     }
+
+
+def _suits(row: AnnotatedPicture, space: str) -> bool:
+    return not row.label_space or label_space(row.label_space).maps_to(space)
 
 
 def validate(
