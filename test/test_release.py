@@ -1,9 +1,11 @@
+from functools import partial
 from pathlib import Path
 
 from made_recipe import make_data, make_recipe, one_thread
 import pytest
 import torch
 
+from mtl_perception.engine import Engine
 from mtl_perception.model_card import parse_card
 from mtl_perception.training.loop.run import Run
 from mtl_perception.training.recipe import read_recipe
@@ -22,8 +24,11 @@ def joint(tmp_path: Path) -> Path:
 
 
 def test_a_joint_network_is_released_for_one_of_its_label_spaces(
-    joint: Path, tmp_path: Path
+    joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # no time for a compiling backend
+    engine = partial(Engine, device='cpu', backend='torch')
+    monkeypatch.setattr('mtl_perception.training.release.Engine', engine)
     data = make_data(tmp_path / 'data')
     options = [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
     with pytest.raises(
