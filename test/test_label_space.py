@@ -33,7 +33,8 @@ def test_every_class_has_a_name_and_a_colour_of_its_own(space: LabelSpace) -> No
 
 @SPACES
 def test_mappings_lead_to_classes_and_keep_names(space: LabelSpace) -> None:
-    for target, mapping in space.mappings.items():
+    apart = {target: m for target, m in space.mappings.items() if not label_space(target).joined}
+    for target, mapping in apart.items():
         names = label_space(target).names
         assert mapping.keys() <= set(range(len(space.names)))
         assert all(0 <= k < len(names) for target_ids in mapping.values() for k in target_ids)
@@ -88,9 +89,9 @@ def test_an_id_without_a_mapping_is_unlabelled() -> None:
 def test_unknown_spaces_are_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'road9' is unknown; choose of road8, kitti6, citysc"):
         label_space('road9')
-    with pytest.raises(ValueError, match=r"'nyud40' has no mapping to 'road8'; .* to none"):
+    with pytest.raises(ValueError, match=r"'nyud40' has no mapping to 'road8'; .* to nyud40"):
         label_space('nyud40').allowed_classes('road8')
-    with pytest.raises(ValueError, match=r"to 'nyud40'; it maps to kitti6, road8"):
+    with pytest.raises(ValueError, match=r"to 'nyud40'; it maps to kitti6, road8, nyud40.kitti6"):
         label_space('camvid11').allowed_classes('nyud40')
 
 
@@ -157,3 +158,28 @@ def test_ids_of_idd_are_those_of_level_3() -> None:
     assert names_of('idd26', 'road8', 'non_drivable_fallback') == {'sidewalk', 'vegetation'}
     assert names_of('idd40', 'road8', 'fallback_background') == {'building', 'vegetation'}
     assert names_of('idd26', 'cityscapes19', 'autorickshaw') == set()
+
+
+class TestSpacesSideBySide:
+    def test_the_joint_space_of_the_paper_has_46_classes_in_two_parts(self) -> None:
+        space = label_space('nyud40+kitti6')
+        assert space.names[:40] == label_space('nyud40').names
+        assert space.names[40:] == label_space('kitti6').names
+        assert space.parts() == (('nyud40', 0, 40), ('kitti6', 40, 46))
+        assert label_space('road8').parts() == (('road8', 0, 8),)
+
+    def test_what_maps_to_a_part_maps_to_it_there(self) -> None:
+        for name, start in (('nyud40', 0), ('kitti6', 40)):
+            own = label_space(name).allowed_classes(name)
+            assert label_space(name).allowed_classes('nyud40+kitti6').tolist() == [
+                x << start for x in own.tolist()
+            ]
+        camvid = label_space('camvid11').allowed_classes('nyud40+kitti6')
+        assert camvid[label_space('camvid11').id_of('car')] == bits(45)
+        assert camvid[label_space('camvid11').id_of('pedestrian')] == 0
+
+    def test_spaces_know_what_they_map_to(self) -> None:
+        assert label_space('cityscapes19').maps_to('nyud40+kitti6')
+        assert label_space('cityscapes19').maps_to('cityscapes19')
+        assert not label_space('cityscapes19').maps_to('nyud40')
+        assert not label_space('nyud40').maps_to('road8')

@@ -1,8 +1,6 @@
 """The label space of NYUDv2: 40 classes (Gupta et al., CVPR 2013)."""
 
-import numpy as np
-
-from .space import Colour, LabelSpace
+from .space import LabelSpace, varied_colours
 
 _NAMES = (
     *('wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window'),
@@ -14,14 +12,4 @@ _NAMES = (
 )
 
 
-def _varied_colours(count: int) -> tuple[Colour, ...]:
-    """Spread the bits of the ids over the channels, as the PASCAL VOC colour map does."""
-    ids = np.arange(count)
-    channels = [
-        sum(((ids >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(3))
-        for channel in range(3)
-    ]
-    return tuple((int(r), int(g), int(b)) for r, g, b in zip(*channels, strict=True))
-
-
-NYUD40 = LabelSpace('nyud40', _NAMES, _varied_colours(len(_NAMES)))
+NYUD40 = LabelSpace('nyud40', _NAMES, varied_colours(len(_NAMES)))
