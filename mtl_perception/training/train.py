@@ -48,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) -> None:
-    run = Run(recipe, folder_of(options.data[0]), device)
-    if options.start_from:
-        run.start_from(options.start_from)
-    checkpoint = options.output / 'checkpoint.pt'
-    run.restore(checkpoint)
     rows, validation = (
         read_all(options.data, split, recipe.without_sources) for split in ('train', 'val')
     )
+    if options.start_from:
+        run = Run(replace(recipe, pretrained=None), folder_of(options.data[0]), device)
+        run.start_from(options.start_from)
+    else:
+        run = Run(recipe, folder_of(options.data[0]), device)
+    run.restore(options.output / 'checkpoint.pt')
     record = None
     if rank() == 0:
         record = Record(run, options.output, lambda: validate_parts(run, validation))
