@@ -81,7 +81,7 @@ def test_unknown_keys_are_refused_with_the_known_ones(
 def test_missing_keys_are_named_but_those_with_a_default(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    for key in ('seed', 'pretrained', 'without_sources', 'licence'):
+    for key in ('seed', 'pretrained', 'licence'):
         del values[key]
     assert read_recipe(write(tmp_path, values)).pretrained is None
     for key in ('crop', 'zoom'):
