@@ -10,7 +10,7 @@ DRIVE ?= $(firstword $(wildcard $(MTL_PERCEPTION_DATA)/kitti_drive ../shared/dat
 # where ROS 2 is sourced its rclpy serves, elsewhere the wheels from PyPI
 HAS_ROS := $(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 comma := ,
-EXTRAS := openvino,training,dev$(if $(HAS_ROS),,$(comma)ros)
+EXTRAS := openvino,onnxruntime,int8,benchmark,training,dev$(if $(HAS_ROS),,$(comma)ros)
 
 .PHONY: demo test setup clean
 

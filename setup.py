@@ -54,6 +54,9 @@ setup(
     extras_require={
         'ros': ROS_WHEELS,
         'openvino': ['openvino'],
+        'onnxruntime': ['onnx', 'onnxruntime', 'onnxscript'],
+        'int8': ['nncf', 'openvino'],
+        'benchmark': ['psutil'],
         'training': ['tensorboard'],
         'dev': [
             'colcon-common-extensions',

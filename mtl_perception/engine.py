@@ -74,8 +74,8 @@ class Engine:
         self._backend = create_backend(backend, choose_device(device), precision)
         network = self.card.build()
         load_state(network, read_weights(path), path)
-        source = Source(self.card.deploy(network), path, self.card.sha256)
-        self._compiled = CompiledNetworks(self._backend, source, in_background)
+        self.source = Source(self.card.deploy(network), path, self.card.sha256)
+        self._compiled = CompiledNetworks(self._backend, self.source, in_background)
 
     @property
     def device(self) -> str:

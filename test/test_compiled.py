@@ -38,7 +38,7 @@ class SlowBackend:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     path = tmp_path_factory.mktemp('weights') / 'w.safetensors'
     make_weights(path, {'segmentation': 8, 'depth': 1})
-    return Engine(path, 'cpu', 'torch')._compiled._source
+    return Engine(path, 'cpu', 'torch').source
 
 
 @pytest.fixture

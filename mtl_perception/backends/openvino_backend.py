@@ -60,7 +60,7 @@ class OpenVinoBackend:
             hints = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': self._hint}
             compiled = self._core.compile_model(model, 'CPU', hints)
             store_artefact(key, _export(compiled))
-        return _runner(compiled)
+        return runner(compiled)
 
     def _import(self, artefact: bytes | None) -> openvino.CompiledModel | None:
         if artefact is None:
@@ -142,7 +142,8 @@ def _export(compiled: openvino.CompiledModel) -> bytes:
     return stream.getvalue()
 
 
-def _runner(compiled: openvino.CompiledModel) -> CompiledNetwork:
+def runner(compiled: openvino.CompiledModel) -> CompiledNetwork:
+    """Give what runs a compiled model; its outputs come without a copy."""
     request = compiled.create_infer_request()
     names = [_name(output) for output in compiled.outputs]
 

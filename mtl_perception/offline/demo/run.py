@@ -1,14 +1,9 @@
 """Play a drive in one process, serve it by the node in another, record in a third."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
-import os
 from pathlib import Path
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,15 +12,13 @@ from mtl_perception.products import CAMERA_INFOS, TOPICS
 from mtl_perception.recordings.bags import BagReader, is_bag
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
-from mtl_perception.share import find_shared
 
+from .processes import environment_of, process, wait_for
 from .report import draw, measure, Recording
 
 IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
-_START_TIMEOUT_S = 120.0
-_STOP_TIMEOUT_S = 20.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto, torch or openvino')
+    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
     parser.add_argument('--rate', type=float, default=1.0, help='of playing, 1 is real time')
 
 
@@ -75,7 +68,7 @@ def _first_camera(drive: Path) -> tuple[str, int]:
 def _play_and_record(
     options: argparse.Namespace, drive: Path, recording: Recording, log: Path
 ) -> None:
-    environment = _environment(log.parent)
+    environment = environment_of(log.parent)
     # its camera_info stands beside it
     info = recording.image.rsplit('/', 1)[0] + '/camera_info'
     node = [
@@ -94,58 +87,12 @@ def _play_and_record(
         *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
     ]
     record_log = log.with_name('recorder.log')
-    with _process(node, environment, log), _process(recorder, environment, record_log):
+    with process(node, environment, log), process(recorder, environment, record_log):
         # the image topic has no publisher yet: all others are the node's
-        _wait_for(record_log, f'waiting for {recording.image}\n')
+        wait_for(record_log, f'waiting for {recording.image}\n')
         subprocess.run([sys.executable, '-m', *player], env=environment, check=True)
         # the last frames are still in work
         time.sleep(1.0)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Keep the traffic on this machine, in a domain of its own, through large shared memory."""
-    return os.environ | {
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(random.randrange(102))),
-        'ROS_LOG_DIR': str((folder / 'log').resolve()),
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(find_shared('config/fastdds_images.xml')),
-        'MALLOC_MMAP_THRESHOLD_': '67108864',
-        'MALLOC_TRIM_THRESHOLD_': '268435456',
-        'PYTHONUNBUFFERED': '1',
-    }
-
-
-@contextmanager
-def _process(
-    arguments: list[str], environment: dict[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module of Python; end it by SIGINT, as Ctrl-C would, and wait for it."""
-    with log.open('wb') as file:
-        process = subprocess.Popen(
-            [sys.executable, '-m', *arguments],
-            env=environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _wait_for(log: Path, text: str) -> None:
-    """Wait until a process has logged a text. Raises TimeoutError with what it did log."""
-    end = time.monotonic() + _START_TIMEOUT_S
-    while text not in (said := log.read_text(errors='replace')):
-        if time.monotonic() > end:
-            raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
-        time.sleep(0.1)
 
 
 def _counters(log: Path) -> dict[str, int]:

@@ -1,0 +1,62 @@
+"""Processes of a demonstration: where they talk, how they start and end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from mtl_perception.share import find_shared
+
+_START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 20.0
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """Keep the traffic on this machine, in a domain of its own, through large shared memory."""
+    return os.environ | {
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(random.randrange(102))),
+        'ROS_LOG_DIR': str((folder / 'log').resolve()),
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(find_shared('config/fastdds_images.xml')),
+        'MALLOC_MMAP_THRESHOLD_': '67108864',
+        'MALLOC_TRIM_THRESHOLD_': '268435456',
+        'PYTHONUNBUFFERED': '1',
+    }
+
+
+@contextmanager
+def process(
+    arguments: list[str], environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module of Python; end it by SIGINT, as Ctrl-C would, and wait for it."""
+    with log.open('wb') as file:
+        process = subprocess.Popen(
+            [sys.executable, '-m', *arguments],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def wait_for(log: Path, text: str) -> None:
+    """Wait until a process has logged a text. Raises TimeoutError with what it did log."""
+    end = time.monotonic() + _START_TIMEOUT_S
+    while text not in (said := log.read_text(errors='replace')):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
+        time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""A client that sends frames to the node and measures when its answers come."""
