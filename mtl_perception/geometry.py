@@ -98,13 +98,16 @@ class RayTable:
         """Height and width of the points."""
         return self._y.shape[0], self._x.shape[0]
 
-    def points(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    def points(
+        self, depth_m: NDArray[np.float32], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Place each stride-th pixel of depth (H, W) in space: (h, w, 3), metres, optical frame.
 
         The optical frame has x right, y down and z ahead (REP 103). Points are NaN where depth is
         not finite or not positive. Tx of a stereo camera's P is not applied, as depth_image_proc
-        does not: the points are seen from that camera itself. Raises ValueError if depth has
-        another size than the intrinsics.
+        does not: the points are seen from that camera itself. They are written to out, if it is
+        given. Raises ValueError if depth has another size than the intrinsics, or out another
+        than the points.
         """
         expected = (self.intrinsics.height, self.intrinsics.width)
         if depth_m.shape != expected:
@@ -113,8 +116,12 @@ class RayTable:
                 'scale the intrinsics to the size of the depth'
             )
         depth = depth_m[:: self.stride, :: self.stride]
+        points = np.empty((*self.shape, 3), np.float32) if out is None else out
+        if points.shape != (*self.shape, 3) or points.dtype != np.float32:
+            raise ValueError(
+                f'out is {points.shape} {points.dtype}; expected {(*self.shape, 3)} float32'
+            )
         z = np.where((depth > 0) & (depth < np.inf), depth, np.float32(np.nan))
-        points = np.empty((*self.shape, 3), np.float32)
         np.multiply(z, self._x, out=points[..., 0])
         np.multiply(z, self._y, out=points[..., 1])
         points[..., 2] = z

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,17 @@ _TOPICS_OF_TASK = {
     'segmentation': (LABELS, CONFIDENCE, LABEL_COLOURS, OVERLAY),
     'depth': (DEPTH, DEPTH_COLOURS, POINTS),
     'normals': (NORMALS,),
+}
+# what each is made of
+_FIELDS = {
+    LABELS: ('labels',),
+    CONFIDENCE: ('confidence',),
+    LABEL_COLOURS: ('labels',),
+    OVERLAY: ('labels',),
+    DEPTH: ('depth',),
+    DEPTH_COLOURS: ('depth',),
+    POINTS: ('labels', 'confidence', 'depth'),
+    NORMALS: ('normals',),
 }
 TOPICS = tuple(topic for topics in _TOPICS_OF_TASK.values() for topic in topics)
 
@@ -65,6 +77,15 @@ def topics_of(tasks: Collection[str]) -> tuple[str, ...]:
     )
 
 
+def fields_of(topics: Collection[str], with_confidence: bool = False) -> set[str]:
+    """Give the fields of a Prediction that these topics are made of.
+
+    Whoever unlabels by confidence needs that field too. Topics that are not of TOPICS need none.
+    """
+    fields = {field for topic in topics for field in _FIELDS.get(topic, ())}
+    return fields | {'confidence'} if with_confidence and 'labels' in fields else fields
+
+
 def products(
     picture: NDArray[np.uint8],
     prediction: Prediction,
@@ -74,8 +95,9 @@ def products(
 ) -> dict[str, ImageFields | CloudFields]:
     """Make the wanted products of one frame, and nothing else.
 
-    picture is (H, W, 3) RGB, the prediction of the same size, rays those of its camera (None:
-    uncalibrated). A topic whose maps the prediction lacks, or POINTS without rays, is left out.
+    picture is (H, W, 3) RGB; where the prediction is smaller, it is reduced to its size. rays are
+    those of the camera at the size of the prediction (None: uncalibrated). A topic whose maps
+    the prediction lacks, or POINTS without rays, is left out.
     Raises ValueError if a wanted topic is none of TOPICS.
     """
     unknown = set(wanted) - set(TOPICS)
@@ -96,6 +118,18 @@ class _Frame:
     prediction: Prediction
     rays: RayTable | None
     settings: ProductSettings
+
+    @cached_property
+    def reduced(self) -> NDArray[np.uint8]:
+        """The picture at the size of the prediction."""
+        maps = (x for x in vars(self.prediction).values() if x is not None)
+        height, width = next(maps, self.picture).shape[:2]
+        if self.picture.shape[:2] == (height, width):
+            return self.picture
+        reduced: NDArray[np.uint8] = cv2.resize(
+            self.picture, (width, height), interpolation=cv2.INTER_AREA
+        )
+        return reduced
 
     @cached_property
     def depth_m(self) -> NDArray[np.float32] | None:
@@ -119,7 +153,7 @@ class _Frame:
         if labels is None:
             return None
         return encode_image(
-            overlay_labels(self.picture, labels, settings.label_space, settings.overlay_opacity),
+            overlay_labels(self.reduced, labels, settings.label_space, settings.overlay_opacity),
             'rgb8',
         )
 
@@ -145,7 +179,7 @@ class _Frame:
         labels, confidence = self.prediction.labels, self.prediction.confidence
         return encode_cloud(
             self.rays.points(self.depth_m),
-            self.picture[taken],
+            self.reduced[taken],
             None if labels is None else labels[taken],
             None if confidence is None else confidence[taken],
         )

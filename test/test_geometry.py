@@ -160,3 +160,13 @@ def test_impossible_focal_lengths_are_refused(focal_lengths):
 @pytest.mark.parametrize(('camera', 'training'), [(None, 700.0), (700.0, None), (None, None)])
 def test_an_unknown_focal_length_corrects_nothing(camera, training):
     assert focal_factor(camera, training) == 1
+
+
+def test_points_are_written_where_they_are_asked_to_be() -> None:
+    rays = RayTable(Intrinsics(100.0, 100.0, 3.0, 2.0, 6, 4))
+    depth = np.linspace(1, 9, 24, dtype=np.float32).reshape(4, 6)
+    out = np.full((4, 6, 3), 7, np.float32)
+    assert rays.points(depth, out) is out
+    np.testing.assert_array_equal(out, rays.points(depth))
+    with pytest.raises(ValueError, match=r'out is \(4, 5, 3\) float32; expected \(4, 6, 3\)'):
+        rays.points(depth, out[:, :5])

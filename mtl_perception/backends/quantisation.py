@@ -1,32 +1,38 @@
 """int8 by NNCF: calibrated on pictures, with the layers that hurt left in float."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import nncf
-
-from mtl_perception.recordings.dataset_index import AnnotatedPicture
+import numpy as np
+from numpy.typing import NDArray
 
 # what is quantised: between convolutions, sums stay as exact as they are
 _QUANTISED = frozenset({'Convolution', 'GroupConvolution', 'MaxPool', 'Constant', 'Parameter'})
 # of those that hurt, so many are found by what they do to so many pictures
 _RANKING_PICTURES = 24
 
-Rows = Sequence[AnnotatedPicture]
-# runs a compiled model over rows: the larger, the better
-Metric = Callable[[Any, Iterable[AnnotatedPicture]], float]
+Row = TypeVar('Row')
 
 
-def quantise(model: Any, calibration: Rows, check: Rows, metric: Metric, max_drop: float) -> Any:
+def quantise(
+    model: Any,
+    calibration: Sequence[Row],
+    check: Sequence[Row],
+    batch_of: Callable[[Row], NDArray[np.uint8]],
+    metric: Callable[[Any, Iterable[Row]], float],
+    max_drop: float,
+) -> Any:
     """Quantise the convolutions of an openvino.Model but the heads.
 
-    Ranges come from the calibration pictures. While the metric on the pictures to check falls by
-    more than max_drop, the convolution that hurts most goes back to float.
+    Ranges come from the rows to calibrate, of which batch_of gives the model's input. While the
+    metric of a compiled model on the rows to check falls by more than max_drop, the convolution
+    that hurts most goes back to float.
     """
     return nncf.quantize_with_accuracy_control(
         model,
-        calibration_dataset=nncf.Dataset(calibration, _batch_of),
-        validation_dataset=nncf.Dataset(check, _batch_of),
+        calibration_dataset=nncf.Dataset(calibration, batch_of),
+        validation_dataset=nncf.Dataset(check, batch_of),
         validation_fn=lambda compiled, rows: (metric(compiled, rows), None),
         max_drop=max_drop,
         drop_type=nncf.DropType.ABSOLUTE,
@@ -43,13 +49,11 @@ def quantise(model: Any, calibration: Rows, check: Rows, metric: Metric, max_dro
     )
 
 
-def _batch_of(row: AnnotatedPicture) -> Any:
-    return row.read_picture()[None]
-
-
 def _left_in_float(model: Any) -> nncf.IgnoredScope:
-    """Leave all but convolutions, and of these the last: OpenVINO 2026.4 gets the scales wrong
-    where the maps of an int8 convolution are taken apart by channels, as the heads' taps are.
+    """Leave all but convolutions, and of these the last ones, the heads.
+
+    OpenVINO 2026.4 gets the scales wrong where the maps of an int8 convolution are taken apart
+    by channels, as those of the heads' taps are.
     """
     nodes = model.get_ordered_ops()
     types = {node.get_type_name() for node in nodes} - _QUANTISED

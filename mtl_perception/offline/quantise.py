@@ -99,7 +99,9 @@ def _write(
 
     source: Source = engine.source
     model = openvino_backend.convert(source.network)
-    quantised = quantisation.quantise(model, calibration, check, metric, max_drop=0.9)
+    quantised = quantisation.quantise(
+        model, calibration, check, lambda row: row.read_picture()[None], metric, max_drop=0.9
+    )
     openvino_backend.write_calibrated(quantised, source)
     path: Path = openvino_backend.calibrated_path(source.path)
     return path
