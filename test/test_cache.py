@@ -76,6 +76,16 @@ def test_those_unused_for_longest_make_way(folder: Path, monkeypatch: pytest.Mon
     assert {path.name for path in folder.iterdir()} == {'first', 'third'}
 
 
+def test_folders_in_it_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT keeps its engines in one."""
+    monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 1)
+    (folder / 'tensorrt').mkdir(parents=True)
+    os.utime(folder / 'tensorrt', (0, 0))
+    for key in ('first', 'second'):
+        store_artefact(key, CONTENT)
+    assert {path.name for path in folder.iterdir()} == {'second', 'tensorrt'}
+
+
 def test_a_folder_that_cannot_be_written_is_survived_with_a_warning(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

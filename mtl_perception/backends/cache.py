@@ -1,5 +1,6 @@
 """Compiled artefacts on disk: found again by what they were made of, never trusted blindly."""
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -44,7 +45,9 @@ def load_artefact(key: str) -> bytes | None:
     if hashlib.sha256(content).digest() != digest:
         log.warning('%s is torn; compiling anew', path)
         return None
-    os.utime(path)
+    with contextlib.suppress(OSError):
+        # a folder that is only read keeps the times of its writer
+        os.utime(path)
     return content
 
 
@@ -59,7 +62,8 @@ def store_artefact(key: str, content: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(hashlib.sha256(content).digest() + content)
         os.replace(file.name, folder / key)
-        for old in sorted(folder.iterdir(), key=_last_use)[:-KEPT_ARTEFACTS]:
+        artefacts = sorted(filter(Path.is_file, folder.iterdir()), key=_last_use)
+        for old in artefacts[:-KEPT_ARTEFACTS]:
             old.unlink(missing_ok=True)
     except OSError as error:
         log.warning(

@@ -7,8 +7,9 @@ import nncf
 import numpy as np
 from numpy.typing import NDArray
 
-# what is quantised: between convolutions, sums stay as exact as they are
-_QUANTISED = frozenset({'Convolution', 'GroupConvolution', 'MaxPool', 'Constant', 'Parameter'})
+# What is quantised; between convolutions, sums stay as exact as they are. Not MaxPool: NNCF 3.4
+# takes the range of what comes out of it, and cuts with it what goes in, and beside it into sums.
+_QUANTISED = frozenset({'Convolution', 'GroupConvolution', 'Constant', 'Parameter'})
 # of those that hurt, so many are found by what they do to so many pictures
 _RANKING_PICTURES = 24
 
