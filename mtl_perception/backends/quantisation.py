@@ -7,8 +7,7 @@ import nncf
 import numpy as np
 from numpy.typing import NDArray
 
-# What is quantised; between convolutions, sums stay as exact as they are. Not MaxPool: NNCF 3.4
-# takes the range of what comes out of it, and cuts with it what goes in, and beside it into sums.
+# what is quantised: between convolutions, sums and pools stay as exact as they are
 _QUANTISED = frozenset({'Convolution', 'GroupConvolution', 'Constant', 'Parameter'})
 # of those that hurt, so many are found by what they do to so many pictures
 _RANKING_PICTURES = 24
@@ -53,8 +52,7 @@ def quantise(
 def _left_in_float(model: Any) -> nncf.IgnoredScope:
     """Leave all but convolutions, and of these the last ones, the heads.
 
-    OpenVINO 2026.4 gets the scales wrong where the maps of an int8 convolution are taken apart
-    by channels, as those of the heads' taps are.
+    Heads of a few channels cost little, and what they lose nothing behind them makes good.
     """
     nodes = model.get_ordered_ops()
     types = {node.get_type_name() for node in nodes} - _QUANTISED
