@@ -4,13 +4,13 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# the folder of a KITTI raw drive, or a rosbag2
-DRIVE ?= $(firstword $(wildcard $(MTL_PERCEPTION_DATA)/kitti_drive ../shared/data/kitti_drive))
+# the folder of a KITTI raw drive, or a rosbag2; by default the rendered one that comes along
+DRIVE ?= drives/city
 
 # where ROS 2 is sourced its rclpy serves, elsewhere the wheels from PyPI
 HAS_ROS := $(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 comma := ,
-EXTRAS := openvino,onnxruntime,int8,benchmark,training,dev$(if $(HAS_ROS),,$(comma)ros)
+EXTRAS := openvino,onnxruntime,rendering,training,viewer,dev$(if $(HAS_ROS),,$(comma)ros)
 
 .PHONY: demo test setup clean
 

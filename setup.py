@@ -1,6 +1,7 @@
 """Install the package, by colcon on a robot or by pip anywhere."""
 
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -29,14 +30,20 @@ setup(
     maintainer='mtl_perception developers',
     maintainer_email='maintainer@example.org',
     packages=find_packages(exclude=['test']),
-    package_data={PACKAGE: ['py.typed']},
+    package_data={PACKAGE: ['py.typed'], f'{PACKAGE}.rendering.opengl': ['shaders/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (SHARE, ['package.xml']),
         (f'{SHARE}/launch', glob('launch/*.launch.py')),
         (f'{SHARE}/config', glob('config/*.*')),
+        (f'{SHARE}/config/consumers', glob('config/consumers/*.yaml')),
+        (f'{SHARE}/config/security', glob('config/security/*.xml')),
         (f'{SHARE}/config/training', glob('config/training/*.yaml')),
         (f'{SHARE}/weights', glob('weights/*')),
+        *(
+            (f'{SHARE}/{folder}', [str(path) for path in Path(folder).iterdir() if path.is_file()])
+            for folder in sorted({str(path.parent) for path in Path('drives').rglob('*.*')})
+        ),
     ],
     zip_safe=False,
     python_requires='>=3.11',
@@ -56,8 +63,9 @@ setup(
         'openvino': ['openvino'],
         'onnxruntime': ['onnx', 'onnxruntime', 'onnxscript'],
         'int8': ['nncf', 'openvino'],
-        'benchmark': ['psutil'],
+        'rendering': ['moderngl'],
         'training': ['tensorboard'],
+        'viewer': ['rerun-sdk>=0.41,<0.42'],
         'dev': [
             'colcon-common-extensions',
             'hypothesis',
@@ -74,6 +82,7 @@ setup(
             f'perception_node = {PACKAGE}.ros.node:main',
             f'bag_player = {PACKAGE}.ros.bag_player:main',
             f'bag_recorder = {PACKAGE}.ros.recorder:main',
+            f'perception_viewer = {PACKAGE}.ros.clients.viewer:main',
         ],
     },
 )

@@ -9,6 +9,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJ
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 _SHARE = FindPackageShare('mtl_perception')
 _AS_IN_FILE = 'default: as in params_file'
@@ -54,6 +55,17 @@ def generate_launch_description() -> LaunchDescription:
                 description='topic of the calibration of the camera',
             ),
             DeclareLaunchArgument(
+                'lidar',
+                default_value='lidar',
+                description='topic of the lidar, if the parameter lidar.check is set',
+            ),
+            DeclareLaunchArgument(
+                'cameras',
+                default_value='',
+                description='names of several cameras, as [front, left]; image, camera_info and '
+                f'lidar then stand below each, unless they begin with /; {_AS_IN_FILE}',
+            ),
+            DeclareLaunchArgument(
                 'image_transport',
                 default_value='',
                 description=f'raw or compressed; {_AS_IN_FILE}',
@@ -96,14 +108,12 @@ def _start(context: LaunchContext) -> list[Node]:
         for name, kind in _PARAMETERS.items()
         if LaunchConfiguration(name).perform(context)
     }
-    image = LaunchConfiguration('image')
+    cameras = yaml.safe_load(LaunchConfiguration('cameras').perform(context)) or ['']
+    if cameras != ['']:
+        given['cameras'] = cameras
     names = {
         'namespace': LaunchConfiguration('namespace'),
-        'remappings': [
-            ('image', image),
-            ('image/compressed', [image, '/compressed']),
-            ('camera_info', LaunchConfiguration('camera_info')),
-        ],
+        'remappings': [rule for camera in cameras for rule in _remappings(context, camera)],
         'additional_env': _ENVIRONMENT,
     }
     node = Node(
@@ -129,3 +139,17 @@ def _start(context: LaunchContext) -> list[Node]:
         **names,
     )
     return [node, rviz]
+
+
+def _remappings(context: LaunchContext, camera: str) -> list[tuple[str, str]]:
+    """Remap the topics of a camera to those that the user gave, below its name if relative."""
+    prefix = f'{camera}/' if camera else ''
+    given = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in ('image', 'camera_info', 'lidar')
+    }
+    given['image/compressed'] = f'{given["image"]}/compressed'
+    return [
+        (prefix + name, topic if topic.startswith('/') else prefix + topic)
+        for name, topic in given.items()
+    ]

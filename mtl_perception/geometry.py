@@ -74,13 +74,60 @@ class Intrinsics:
             height=height,
         )
 
+    def project(
+        self, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Find the pixels of points (N, 3), optical frame, metres, that lie in the picture.
+
+        Returns row, column and depth of each; what is hidden behind nearer points stays.
+        """
+        with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+            columns = np.rint(points[:, 0] / points[:, 2] * self.fx_px + self.cx_px)
+            rows = np.rint(points[:, 1] / points[:, 2] * self.fy_px + self.cy_px)
+        # NaN compares false
+        seen = (points[:, 2] > 0) & (columns >= 0) & (columns < self.width)
+        seen &= (rows >= 0) & (rows < self.height)
+        return rows[seen].astype(np.intp), columns[seen].astype(np.intp), points[seen, 2]
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A rigid transform of points: rotation (3, 3), then translation (3,), metres."""
+
+    rotation: NDArray[np.float32]
+    translation_m: NDArray[np.float32]
+
+    @classmethod
+    def from_quaternion(
+        cls, translation_m: Sequence[float], rotation_xyzw: Sequence[float]
+    ) -> 'Transform':
+        """Take a translation and a quaternion x, y, z, w, which is normalised.
+
+        Raises ValueError if the quaternion is zero or not finite.
+        """
+        norm = math.hypot(*rotation_xyzw)
+        if not 0 < norm < math.inf:
+            raise ValueError(f'quaternion {tuple(rotation_xyzw)} is no rotation')
+        x, y, z, w = (value / norm for value in rotation_xyzw)
+        rotation = [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+        return cls(np.array(rotation, np.float32), np.array(translation_m, np.float32))
+
+    def apply(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Transform points (N, 3)."""
+        return points @ self.rotation.T + self.translation_m
+
 
 class RayTable:
     """The viewing rays of every stride-th pixel, for many depth images of one camera."""
 
-    def __init__(self, intrinsics: Intrinsics, stride: int = 1) -> None:
+    def __init__(self, intrinsics: Intrinsics, stride: int = 1, reuse: bool = False) -> None:
         """Tabulate rays of the pixels 0, stride, 2 stride, … in both directions.
 
+        With reuse, points are written where the last ones stand, which spares fresh memory.
         Raises ValueError if stride is below 1.
         """
         if stride < 1:
@@ -92,22 +139,21 @@ class RayTable:
         # x and y at a depth of one metre; one row and one column hold them all
         self._x = ((columns - intrinsics.cx_px) / intrinsics.fx_px).astype(np.float32)
         self._y = ((rows - intrinsics.cy_px) / intrinsics.fy_px).astype(np.float32)
+        self._reuse = reuse
+        self._memory: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the points."""
         return self._y.shape[0], self._x.shape[0]
 
-    def points(
-        self, depth_m: NDArray[np.float32], out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def points(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """Place each stride-th pixel of depth (H, W) in space: (h, w, 3), metres, optical frame.
 
         The optical frame has x right, y down and z ahead (REP 103). Points are NaN where depth is
         not finite or not positive. Tx of a stereo camera's P is not applied, as depth_image_proc
-        does not: the points are seen from that camera itself. They are written to out, if it is
-        given. Raises ValueError if depth has another size than the intrinsics, or out another
-        than the points.
+        does not: the points are seen from that camera itself. Raises ValueError if depth has
+        another size than the intrinsics.
         """
         expected = (self.intrinsics.height, self.intrinsics.width)
         if depth_m.shape != expected:
@@ -116,12 +162,14 @@ class RayTable:
                 'scale the intrinsics to the size of the depth'
             )
         depth = depth_m[:: self.stride, :: self.stride]
-        points = np.empty((*self.shape, 3), np.float32) if out is None else out
-        if points.shape != (*self.shape, 3) or points.dtype != np.float32:
-            raise ValueError(
-                f'out is {points.shape} {points.dtype}; expected {(*self.shape, 3)} float32'
-            )
-        z = np.where((depth > 0) & (depth < np.inf), depth, np.float32(np.nan))
+        z, points = self._memory or (
+            np.empty(self.shape, np.float32),
+            np.empty((*self.shape, 3), np.float32),
+        )
+        if self._reuse:
+            self._memory = z, points
+        np.copyto(z, depth)
+        z[~((depth > 0) & (depth < np.inf))] = np.nan
         np.multiply(z, self._x, out=points[..., 0])
         np.multiply(z, self._y, out=points[..., 1])
         points[..., 2] = z

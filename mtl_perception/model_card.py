@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, MISSING
 import hashlib
 from pathlib import Path
+import re
 from typing import Any
 
 import yaml
@@ -13,6 +14,9 @@ from .network.deployed import DeployedNetwork, DEPTH_ACTIVATIONS, NORMALISATIONS
 from .network.encoders import ENCODERS
 from .network.joint_network import check_tasks, JointNetwork
 from .share import share_folders
+
+# names become names of files: no separators, nothing hidden
+_NAME = re.compile(r'[A-Za-z0-9][\w.-]*', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         """Check what can be checked without the weights. Raises ValueError."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name is '{self.name}'; expected letters, digits, '_', '-' and '.', since files "
+                'are named by it'
+            )
         _check_choice('encoder', self.encoder, ENCODERS)
         if not isinstance(self.tasks, Mapping):
             raise ValueError(f'tasks is {self.tasks!r}; expected channels by task: {{depth: 1}}')

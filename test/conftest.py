@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
 
@@ -65,3 +66,15 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_card(card, path)
     return path
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder for logs; this process is set up to talk to a node."""
+    from ros_client import ros_environment
+
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp('log')
+        for name, value in ros_environment(folder).items():
+            patch.setenv(name, value)
+        yield folder

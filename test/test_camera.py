@@ -1,5 +1,5 @@
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 import threading
 from types import SimpleNamespace
@@ -16,26 +16,29 @@ from std_msgs.msg import Header
 
 from mtl_perception.engine import Prediction
 from mtl_perception.ros.camera import Camera
+from mtl_perception.ros.health.causes import causes_of
 from mtl_perception.ros.parameters import Parameters
+from mtl_perception.ros.pipeline.pipeline import Pipeline
 
 WIDTH, HEIGHT = 8, 4
 LABELS, INFO = 'segmentation/labels', 'segmentation/camera_info'
 
 
+CARD = SimpleNamespace(tasks=('segmentation',), label_space='road8', training_f_px=None)
+
+
 class FakeEngine:
     """Counts its predictions; the test says what happens in each."""
-
-    card = SimpleNamespace(tasks=('segmentation',), label_space='road8', training_f_px=None)
 
     def __init__(self) -> None:
         self.predictions = 0
         self.during: Callable[[], None] = lambda: None
 
-    def predict(self, picture: NDArray[np.uint8]) -> Prediction:
+    def predict_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
         self.predictions += 1
         self.during()
-        zeros = np.zeros(picture.shape[:2], np.uint8)
-        return Prediction(zeros, zeros, None, None)
+        zeros = np.zeros(pictures[0].shape[:2], np.uint8)
+        return [Prediction(zeros, zeros, None, None) for _ in pictures]
 
 
 class Bench(Client):
@@ -44,11 +47,16 @@ class Bench(Client):
     def __init__(self) -> None:
         super().__init__()
         self.engine = FakeEngine()
-        self.camera = Camera(self.node, self.engine, Parameters)
+        self.pipeline = Pipeline(self.engine.predict_batch, 1, lambda: 0.0)
+        self.camera = Camera(self.node, CARD, Parameters)
         self.images = self.node.create_publisher(Image, 'image', 10)
         self.infos = self.node.create_publisher(CameraInfo, 'camera_info', 10)
-        self.camera.start()
+        self.camera.start(self.pipeline.put)
         self.wait_for('match', lambda: self.images.get_subscription_count())
+
+    def stop(self) -> None:
+        self.camera.stop()
+        self.pipeline.close()
 
     def send(self, number: int) -> None:
         self.images.publish(
@@ -79,6 +87,7 @@ def bench(
         monkeypatch.setenv(name, value)
     bench = Bench()
     yield bench
+    bench.execute(bench.stop)
     bench.execute(bench.camera.destroy)
     bench.close()
 
@@ -92,7 +101,7 @@ def test_the_network_does_not_run_for_nobody(bench: Bench) -> None:
 def test_the_network_does_not_run_for_a_camera_info(bench: Bench) -> None:
     bench.subscribe_and_match(CameraInfo, INFO)
     bench.infos.publish(CameraInfo(width=WIDTH, height=HEIGHT))
-    bench.wait_for('camera_info', lambda: bench.camera._infos)
+    bench.wait_for('camera_info', lambda: bench.camera._infos.of(WIDTH, HEIGHT))
     bench.send(1)
     bench.wait_for('answer', lambda: bench.received[INFO])
     bench.wait_for_count('answered', 1)
@@ -130,6 +139,7 @@ def test_the_executor_does_not_wait_for_the_network_and_the_newest_frame_wins(
     for number in (2, 3, 4):
         bench.send(number)
         bench.wait_for_count('received', number)
+    bench.wait_for_count('skipped', 2)
     go_on.set()
     bench.wait_for('answers', lambda: len(bench.received[LABELS]) == 2)
     assert [one.header.frame_id for one in bench.received[LABELS]] == ['1', '4']
@@ -148,5 +158,31 @@ def test_stop_finishes_the_frame_in_work(bench: Bench) -> None:
     bench.send(1)
     assert began.wait(TIMEOUT_S)
     threading.Timer(0.1, go_on.set).start()
-    bench.execute(bench.camera.destroy)
+    bench.execute(bench.stop)
     assert (bench.camera.counters.answered, bench.camera.counters.failed) == (1, 0)
+
+
+def test_its_state_tells_what_came_and_what_is_missing(bench: Bench) -> None:
+    bench.subscribe_and_match(Image, LABELS)
+    bench.send(1)
+    bench.wait_for_count('answered', 1)
+    state = bench.camera.state()
+    assert (state.image_topic, state.info_topic) == ('/image', '/camera_info')
+    assert state.interval.size == (WIDTH, HEIGHT)
+    assert state.interval.counters.answered == 1
+    assert 'publishes there, to us (reliable, volatile)' in state.silence
+    # labels do not need a calibration
+    assert not state.info_lack
+    # the stamp of the frame is that of 1970
+    assert [cause.sentence.split(',')[0] for cause in causes_of(state)] == [
+        'stamps are of another clock'
+    ]
+
+
+def test_not_subscribed_it_has_no_state_and_begins_anew(bench: Bench) -> None:
+    bench.send(1)
+    bench.wait_for_count('unwanted', 1)
+    bench.execute(bench.camera.stop)
+    assert bench.camera.state() is None
+    bench.execute(lambda: bench.camera.start(bench.pipeline.put))
+    assert bench.camera.counters.received == 0

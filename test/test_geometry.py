@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as npst
 import numpy as np
 import pytest
 
-from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
+from mtl_perception.geometry import focal_factor, Intrinsics, RayTable, Transform
 
 K = [1000.0, 0.0, 690.0, 0.0, 1001.0, 230.0, 0.0, 0.0, 1.0]
 P = [721.5, 0.0, 609.6, 44.9, 0.0, 722.5, 172.9, 0.2, 0.0, 0.0, 1.0, 0.003]
@@ -162,11 +162,43 @@ def test_an_unknown_focal_length_corrects_nothing(camera, training):
     assert focal_factor(camera, training) == 1
 
 
-def test_points_are_written_where_they_are_asked_to_be() -> None:
-    rays = RayTable(Intrinsics(100.0, 100.0, 3.0, 2.0, 6, 4))
-    depth = np.linspace(1, 9, 24, dtype=np.float32).reshape(4, 6)
-    out = np.full((4, 6, 3), 7, np.float32)
-    assert rays.points(depth, out) is out
-    np.testing.assert_array_equal(out, rays.points(depth))
-    with pytest.raises(ValueError, match=r'out is \(4, 5, 3\) float32; expected \(4, 6, 3\)'):
-        rays.points(depth, out[:, :5])
+def test_points_are_projected_to_the_pixels_that_they_come_from() -> None:
+    intrinsics = Intrinsics(50.0, 40.0, 31.5, 23.5, 64, 48)
+    depth = np.random.default_rng(0).uniform(1, 20, (48, 64)).astype(np.float32)
+    points = RayTable(intrinsics).points(depth).reshape(-1, 3)
+    rows, columns, seen_m = intrinsics.project(points)
+    assert np.array_equal(rows * 64 + columns, np.arange(48 * 64))
+    assert np.array_equal(seen_m, depth.reshape(-1))
+
+
+def test_points_are_the_same_in_the_memory_of_the_last():
+    rays = RayTable(Intrinsics(50.0, 40.0, 31.5, 23.5, 64, 48), 2, reuse=True)
+    first, second = np.random.default_rng(0).uniform(-1, 20, (2, 48, 64)).astype(np.float32)
+    kept = rays.points(first)
+    assert rays.points(second) is kept
+    np.testing.assert_array_equal(kept, RayTable(rays.intrinsics, 2).points(second))
+
+
+def test_points_outside_of_the_picture_are_not_projected() -> None:
+    intrinsics = Intrinsics(10.0, 10.0, 4.5, 2.5, 10, 6)
+    corner = [-0.45, -0.25, 1.0]
+    outside = [[-0.51, 0, 1], [0.56, 0, 1], [0, 0.36, 1], [0, 0, -1], [0, 0, 0], [np.nan, 0, 1]]
+    points = np.array([corner, *outside], np.float32)
+    rows, columns, _ = intrinsics.project(points)
+    assert (rows.tolist(), columns.tolist()) == ([0], [0])
+
+
+def test_a_transform_turns_and_then_moves() -> None:
+    # x ahead and z up, to x right, y down and z ahead
+    transform = Transform.from_quaternion((1.0, 2.0, 3.0), (0.5, -0.5, 0.5, 0.5))
+    points = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    moved = transform.apply(points)
+    assert moved.dtype == np.float32
+    assert moved.tolist() == [[1, 2, 4], [0, 2, 3], [1, 1, 3]]
+
+
+def test_a_quaternion_is_normalised_and_not_zero() -> None:
+    turned = Transform.from_quaternion((0.0, 0.0, 0.0), (0.0, 0.0, 3.0, 3.0)).rotation
+    assert turned == pytest.approx(np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]), abs=1e-6)
+    with pytest.raises(ValueError, match='is no rotation'):
+        Transform.from_quaternion((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0))

@@ -12,7 +12,10 @@ import pytest
 PACKAGE = 'mtl_perception'
 FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
 ROS = re.compile(r'rclpy|ament_index_python|\w+_(msgs|srvs|interfaces)|cv_bridge|tf2_\w+')
-HEAVY = ('openvino', 'onnxruntime', 'nncf', 'onnx', 'tensorrt', 'rosbags', 'tensorboard')
+HEAVY = (
+    *('openvino', 'onnxruntime', 'nncf', 'onnx', 'tensorrt', 'rosbags', 'tensorboard'),
+    *('moderngl', 'rerun'),
+)
 FILES_TO_A_ROOM = 7
 
 

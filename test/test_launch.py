@@ -12,8 +12,8 @@ LAUNCH = Path(__file__).resolve().parents[1] / 'launch'
 CONFIG = LAUNCH.parent / 'config'
 ARGUMENTS = {
     'perception': {
-        *('params_file', 'namespace', 'image', 'camera_info', 'image_transport', 'weights'),
-        *('device', 'backend', 'use_sim_time', 'log_level', 'rviz'),
+        *('params_file', 'namespace', 'image', 'camera_info', 'lidar', 'cameras'),
+        *('image_transport', 'weights', 'device', 'backend', 'use_sim_time', 'log_level', 'rviz'),
     },
     'kitti_demo': {'bag', 'rate', 'loop', 'image', 'camera_info', 'rviz'},
 }
@@ -112,7 +112,23 @@ class TestWithLaunch:
                 'image': '/a/image_raw',
                 'image/compressed': '/a/image_raw/compressed',
                 'camera_info': '/a/info',
+                'lidar': 'lidar',
             }
+
+    def test_topics_of_several_cameras_stand_below_their_names(self) -> None:
+        params_file = str(CONFIG / 'perception.yaml')
+        context, [node, _] = self.start(
+            'perception', params_file=params_file, cameras='[front, left]', image='image_raw'
+        )
+        node._perform_substitutions(context)
+        words = [getattr(part, 'text', '') for word in node.cmd for part in word]
+        own = [words[i + 1] for i, word in enumerate(words) if word == '--params-file'][1]
+        (group,) = yaml.safe_load(Path(own).read_text()).values()
+        assert group['ros__parameters'] == {'cameras': ['front', 'left']}
+        rules = dict(node.expanded_remapping_rules)
+        assert rules['front/image'] == 'front/image_raw'
+        assert rules['left/image/compressed'] == 'left/image_raw/compressed'
+        assert rules['left/camera_info'] == 'left/camera_info'
 
     def test_the_player_waits_for_the_node(self, tmp_path: Path) -> None:
         context, [player] = self.start('kitti_demo', bag=str(tmp_path), rate='2', loop='false')

@@ -95,15 +95,3 @@ def test_cloud_of_arrays_that_do_not_fit_is_refused(name, shape, dtype):
     } | {name: np.zeros(shape, dtype)}
     with pytest.raises(ValueError, match=rf'{name[:5]}.* of a cloud must be .* got'):
         encode_cloud(**arrays)
-
-
-def test_memory_of_an_earlier_cloud_is_written_over_where_it_fits() -> None:
-    picture, labels = np.full((3, 4, 3), 9, np.uint8), np.full((3, 4), 5, np.uint8)
-    points = np.arange(36, dtype=np.float32).reshape(3, 4, 3)
-    first = encode_cloud(points, picture, labels, labels)
-    fresh = encode_cloud(points + 1, picture, labels, labels)
-    again = encode_cloud(points + 1, picture, labels, labels, out=first.data)
-    assert np.shares_memory(again.data, first.data)
-    np.testing.assert_array_equal(again.data, fresh.data)
-    other = encode_cloud(points[:2], picture[:2], labels[:2], labels[:2], out=first.data)
-    assert not np.shares_memory(other.data, first.data)

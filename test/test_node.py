@@ -1,7 +1,6 @@
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-import re
 import signal
 from typing import Any
 
@@ -12,143 +11,25 @@ import pytest
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from rcl_interfaces.srv import SetParametersAtomically  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from rclpy.qos import ReliabilityPolicy  # noqa: E402
-from ros_client import Client, NodeProcess, ros_environment  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from robot import (  # noqa: E402
+    camera_info,
+    check_ending,
+    header,
+    HEIGHT,
+    image,
+    IMAGES,
+    INFOS,
+    picture,
+    Robot,
+    TRAINING_F_PX,
+    WIDTH,
+)
+from ros_client import NodeProcess  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
-WIDTH, HEIGHT = 160, 96
-# the focal length that the test's model card states
-TRAINING_F_PX = 721.5377
-IMAGES = {
-    'segmentation/labels': 'mono8',
-    'segmentation/confidence': 'mono8',
-    'segmentation/color': 'rgb8',
-    'segmentation/overlay': 'rgb8',
-    'depth/image': '32FC1',
-    'depth/color': 'rgb8',
-}
-INFOS = ('segmentation/camera_info', 'depth/camera_info')
-
-
-def picture() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-
-
-def header(second: int) -> dict[str, Any]:
-    stamp = rclpy.time.Time(seconds=second, nanoseconds=123_456_789).to_msg()
-    return {'header': Image().header.__class__(stamp=stamp, frame_id='camera_optical')}
-
-
-def image(second: int, **changes: Any) -> Image:
-    fields = {
-        'height': HEIGHT,
-        'width': WIDTH,
-        'encoding': 'rgb8',
-        'step': 3 * WIDTH,
-        'data': array('B', picture().tobytes()),
-    }
-    return Image(**header(second), **{**fields, **changes})
-
-
-def camera_info(f_px: float, width: int = WIDTH, height: int = HEIGHT) -> CameraInfo:
-    p = [f_px, 0.0, width / 2, 0.0, 0.0, f_px, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
-    # of the distorted picture: must not be used
-    k = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    return CameraInfo(width=width, height=height, p=p, k=k, distortion_model='plumb_bob')
-
-
-class Robot(Client):
-    """A client with a camera that asks for frames, one at a time."""
-
-    def __init__(self, namespace: str = '') -> None:
-        super().__init__(namespace)
-        self.second = 10_000
-        self.cameras: dict[str, Any] = {}
-
-    def send(self, topic: str, message: Any, qos: Any = 10) -> None:
-        """Publish once the node has subscribed."""
-        if topic not in self.cameras:
-            self.cameras[topic] = self.node.create_publisher(type(message), topic, qos)
-        camera = self.cameras[topic]
-        self.wait_for(f'subscription of {topic}', lambda: camera.get_subscription_count() > 0)
-        camera.publish(message)
-
-    def ask(self, message: Any, topic: str, answers: list[str]) -> dict[str, Any]:
-        """Send a frame and wait for its answers."""
-        self.send(topic, message)
-        return self.wait_for(
-            f'answers to {topic} at {message.header.stamp}', lambda: self.answers(message, answers)
-        )
-
-    def ask_until_answered(self, message: Any, topic: str, answers: list[str]) -> None:
-        """Send a frame again and again, to a node that may not know of our subscriptions yet."""
-        self.repeat_until(
-            f'answers to {topic}',
-            lambda: self.send(topic, message),
-            lambda: self.answers(message, answers),
-        )
-
-    def answers(self, message: Any, topics: list[str]) -> dict[str, Any] | None:
-        """Give what was received under the message's header, if it is complete."""
-        found = {
-            topic: one
-            for topic in topics
-            for one in self.received[topic]
-            if one.header == message.header
-        }
-        return found if len(found) == len(topics) else None
-
-    def ask_good(self, *answers: str) -> dict[str, Any]:
-        """Send a good frame; its stamp is before the last one's, as at the start of a loop."""
-        return self.ask(self.good_image(), 'image', list(answers))
-
-    def good_image(self) -> Image:
-        self.second -= 1
-        return image(self.second)
-
-    def calibrate(self, f_px: float) -> None:
-        """Send a camera_info, and frames until it is used for answers on every topic."""
-        self.send('camera_info', camera_info(f_px))
-
-        def used() -> bool:
-            infos = (one for one in self.received['depth/camera_info'] if one.p[0] == f_px)
-            return any(self.answers(info, [*IMAGES, *INFOS, 'points']) for info in infos)
-
-        self.repeat_until('its use', lambda: self.send('image', self.good_image()), used)
-
-    def change_state(self, transition: int) -> bool:
-        request = Transition(id=transition)
-        return self.call(ChangeState, 'perception/change_state', transition=request).success
-
-    def state(self) -> str:
-        return self.call(GetState, 'perception/get_state').current_state.label
-
-    def set(self, **values: Any) -> str:
-        """Set parameters of the node at once; '' or the reason why not."""
-        result = self.call(
-            SetParametersAtomically,
-            'perception/set_parameters_atomically',
-            parameters=[
-                Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
-                for name, value in values.items()
-            ],
-        ).result
-        assert result.successful == (not result.reason)
-        return result.reason
-
-
-@pytest.fixture(scope='module')
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder for logs; this process is set up to talk to the node."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp('log')
-        for name, value in ros_environment(folder).items():
-            patch.setenv(name, value)
-        yield folder
+from mtl_perception.label_space import label_space  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -169,19 +50,6 @@ def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
     check_ending(process, status)
 
 
-def check_ending(process: NodeProcess, status: int) -> None:
-    assert status == 0, '\n'.join(process.lines)
-    for sign in ('Traceback', 'context is invalid', 'could not answer a frame'):
-        assert not [line for line in process.lines if sign in line]
-    # nothing got lost between the counters
-    counters = counters_of(process.wait_for_line(' received, '))
-    assert counters.pop('received') == sum(counters.values())
-
-
-def counters_of(line: str) -> dict[str, int]:
-    return {name: int(count) for count, name in re.findall(r'(\d+) ([a-z]+)', line)}
-
-
 @pytest.fixture(scope='module')
 def robot(node: NodeProcess) -> Iterator[Robot]:
     robot = Robot()
@@ -190,6 +58,7 @@ def robot(node: NodeProcess) -> Iterator[Robot]:
     for topic in INFOS:
         robot.subscribe(CameraInfo, topic)
     robot.subscribe(PointCloud2, 'points')
+    robot.subscribe(PointCloud2, 'points/obstacles')
     yield robot
     robot.close()
 
@@ -243,6 +112,27 @@ def test_depth_follows_the_focal_length_and_points_follow_depth(served: Robot) -
 
 def depth_of(answers: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(answers['depth/image'].data, np.float32).reshape(HEIGHT, WIDTH)
+
+
+def test_obstacles_are_points_without_the_classes_that_are_none(served: Robot) -> None:
+    assert served.set(obstacles__excluded_classes=[], obstacles__max_range_m=5000.0) == ''
+    answers = served.ask_good('points', 'points/obstacles', 'depth/image')
+    everything = answers['points/obstacles']
+    assert (everything.height, everything.is_dense) == (1, True)
+    assert [field.name for field in everything.fields] == [
+        f.name for f in answers['points'].fields
+    ]
+    assert everything.width == np.isfinite(depth_of(answers)).sum() > 0
+    label = next(field.offset for field in everything.fields if field.name == 'label')
+    labels = np.array(everything.data).reshape(everything.width, -1)[:, label]
+    common = label_space('road8').names[np.bincount(labels).argmax()]
+    assert served.set(obstacles__excluded_classes=[common]) == ''
+    fewer = served.ask_good('points/obstacles')['points/obstacles']
+    assert fewer.width == everything.width - np.bincount(labels).max()
+    assert 'raod' in served.set(obstacles__excluded_classes=['raod'])
+    assert served.set(obstacles__excluded_classes=['road'], obstacles__max_range_m=0.31) == ''
+    nothing = served.ask_good('points/obstacles')['points/obstacles']
+    assert (nothing.width, len(nothing.data)) == (0, 0)
 
 
 BAD_IMAGES = {
@@ -372,6 +262,17 @@ def test_paused_it_answers_nothing(node: NodeProcess, served: Robot) -> None:
     assert not served.answers(unanswered, ['segmentation/labels'])
 
 
+def test_a_subscriber_that_asks_for_what_is_not_offered_is_logged(
+    node: NodeProcess, served: Robot
+) -> None:
+    """As rclpy does it for publishers, with topic and policy."""
+    known = len(node.lines)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = served.node.create_subscription(Image, 'depth/image', print, latched)
+    node.wait_for_line("'/depth/image'", 'incompatible QoS', 'DURABILITY', after=known)
+    served.execute(lambda: served.node.destroy_subscription(subscription))
+
+
 def test_a_failed_configure_is_explained_and_can_be_corrected(
     environment: Path, tiny_weights: Path
 ) -> None:
@@ -383,6 +284,7 @@ def test_a_failed_configure_is_explained_and_can_be_corrected(
         weights=missing,
         backend='torch',
         image_transport='compressed',
+        depth_encoding='16UC1',
         strid=2,
         **overrides,
     )
@@ -420,9 +322,17 @@ def check_compressed(node: NodeProcess, robot: Robot) -> None:
         lambda: robot.send(topic, compressed(9, jpeg)),
         lambda: node.line('/image/compressed: passed over a frame: nobody subscribes'),
     )
-    robot.subscribe(Image, 'segmentation/labels')
-    robot.ask_until_answered(compressed(10, png, 'png'), topic, ['segmentation/labels'])
+    outputs = ['segmentation/labels', 'depth/image']
+    for output in outputs:
+        robot.subscribe(Image, output)
+    robot.ask_until_answered(compressed(10, png, 'png'), topic, outputs)
     ask(11, png, 'png')
+    depth = robot.received['depth/image'][0]
+    assert (depth.encoding, depth.step, len(depth.data)) == (
+        '16UC1',
+        2 * WIDTH,
+        2 * WIDTH * HEIGHT,
+    )
     (subscription,) = robot.node.get_subscriptions_info_by_topic(topic)
     assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     for second, data in enumerate((jpeg[: len(jpeg) // 2], b'', b'no picture', png[:60])):

@@ -11,13 +11,17 @@ rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import QoSPolicyKind  # noqa: E402
+from rclpy.qos_overriding_options import QoSOverridingOptions  # noqa: E402
 from ros_client import DOMAIN_ID, ros_environment  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
 
 from mtl_perception.ros.parameters import (  # noqa: E402
     DeclaredParameters,
     FIELDS,
     Parameters,
 )
+from mtl_perception.ros.parameters.definition import plain  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 Declare = Callable[..., tuple[Node, DeclaredParameters]]
@@ -39,10 +43,11 @@ def declare(
             'parameters',
             context=context,
             parameter_overrides=[
-                Parameter(name.replace('__', '.'), value=value)
+                value
+                if isinstance(value, Parameter)
+                else Parameter(name.replace('__', '.'), value=value)
                 for name, value in overrides.items()
             ],
-            automatically_declare_parameters_from_overrides=True,
         )
         nodes.append(node)
         return node, DeclaredParameters(node)
@@ -73,6 +78,17 @@ def change(node: Node, **values: Any) -> str:
         ({'confidence_threshold': 1.5}, 'confidence_threshold is 1.5; expected 0.0 to 1.0'),
         ({'overlay_opacity': -0.1}, 'overlay_opacity is -0.1; expected 0.0 to 1.0'),
         ({'depth_color_near_m': 80.0}, 'near_m 80.0 is not below depth_color.far_m 80.0'),
+        ({'cameras': ('front', 'front')}, "cameras is ['front', 'front']; expected at most 8"),
+        ({'cameras': ('front', '')}, "cameras is ['front', '']; expected"),
+        ({'cameras': ('2nd',)}, "cameras is ['2nd']; expected"),
+        ({'cameras': tuple('abcdefghi')}, 'expected at most 8 different names'),
+        ({'obstacles_excluded_classes': ('raod',)}, 'excluded_classes has raod, which no label'),
+        ({'obstacles_min_range_m': 50.0}, 'obstacles.min_range_m 50.0 is not below obstacles.max'),
+        ({'obstacles_max_height_m': 0.1}, 'obstacles.min_height_m 0.2 is not below'),
+        ({'lidar_apply': True}, 'lidar.apply is true and lidar.check false'),
+        ({'lidar_translation_m': (1.0, 2.0)}, 'lidar.translation_m is (1.0, 2.0); expected 3 val'),
+        ({'lidar_rotation_xyzw': (0.0, 0.0, 0.0, 0.5)}, 'has length 0.500; a rotation has 1'),
+        ({'lidar_rotation_xyzw': (0.0, 0.0, 0.0, float('nan'))}, 'lidar.rotation_xyzw is'),
         ({'warm_up_width': 640}, 'warm-up size is 640x0; give both sides'),
     ],
 )
@@ -89,9 +105,11 @@ def test_a_set_is_frozen() -> None:
 def test_the_configuration_file_has_every_parameter_with_its_default_and_a_comment() -> None:
     text = (ROOT / 'config' / 'perception.yaml').read_text()
     values = yaml.safe_load(text)['/**']['ros__parameters']
-    assert values == {name: field.default for name, field in FIELDS.items()}
+    assert {n: plain(v) for n, v in values.items()} == {n: f.default for n, f in FIELDS.items()}
     lines = text.splitlines()
-    for name in set(FIELDS) - {'warm_up_height', 'depth_color.far_m'}:
+    seconds = ('warm_up_height', 'depth_color.far_m', 'obstacles.max_range_m')
+    seconds += ('obstacles.camera_pitch_deg', 'obstacles.max_height_m', 'lidar.rotation_xyzw')
+    for name in FIELDS.keys() - set(seconds):
         (index,) = (i for i, line in enumerate(lines) if line.strip().startswith(f'{name}:'))
         assert lines[index - 1].strip().startswith('#'), f'{name} has no comment'
 
@@ -164,7 +182,57 @@ def test_fixed_parameters_change_only_while_not_configured(declare: Declare) -> 
     assert parameters.current == Parameters(weights='other', depth_scale=2.0)
 
 
+@pytest.mark.parametrize('given', [[], ['']])
+def test_no_names_mean_one_camera_without_a_prefix(declare: Declare, given: list[str]) -> None:
+    cameras = Parameter('cameras', Parameter.Type.STRING_ARRAY, given)
+    assert declare_from(declare, cameras)[1].read().camera_names == ('',)
+
+
+def test_an_empty_list_of_a_file_is_empty(declare: Declare) -> None:
+    """YAML does not say of what type an empty list is, and rclpy makes it no value at all."""
+    names = ('cameras', 'obstacles.excluded_classes')
+    _, parameters = declare(**{name: Parameter(name, Parameter.Type.NOT_SET) for name in names})
+    assert parameters.read().camera_names == ('',)
+    assert parameters.current.obstacles_excluded_classes == ()
+
+
+def declare_from(declare: Declare, given: Parameter) -> tuple[Node, DeclaredParameters]:
+    return declare(**{given.name: given})
+
+
+def test_a_camera_has_its_own_value_where_one_is_given(declare: Declare) -> None:
+    node, parameters = declare(
+        cameras=['front', 'rear'], depth_scale=2.0, front__depth_scale=3.0, rear__points__stride=2
+    )
+    assert not node.has_parameter('rear.points.stride')
+    parameters.read()
+    assert [parameters.of(name).depth_scale for name in ('front', 'rear')] == [3.0, 2.0]
+    assert change(node, depth_scale=4.0) == ''
+    assert [parameters.of(name).depth_scale for name in ('front', 'rear')] == [3.0, 4.0]
+    assert change(node, front__depth_scale=5.0) == ''
+    assert parameters.of('front') == Parameters(cameras=('front', 'rear'), depth_scale=5.0)
+    assert 'range' in change(node, front__depth_scale=0.0, depth_scale=6.0)
+    assert parameters.current.depth_scale == 4.0
+    assert node.describe_parameter('front.depth_scale').description.startswith('front: multiply')
+
+
+def test_arrays_are_checked_and_changed(declare: Declare) -> None:
+    node, parameters = declare(obstacles__excluded_classes=['road'])
+    parameters.read()
+    assert parameters.current.obstacles_excluded_classes == ('road',)
+    assert 'raod' in change(node, obstacles__excluded_classes=['raod'])
+    assert change(node, obstacles__excluded_classes=['sky', 'unlabelled']) == ''
+    assert parameters.current.obstacles_excluded_classes == ('sky', 'unlabelled')
+
+
 def test_unknown_overrides_are_not_declared(declare: Declare) -> None:
     node, _ = declare(strid=2, **{'qos_overrides./image.subscription.depth': 3})
     assert not node.has_parameter('strid')
-    assert node.has_parameter('qos_overrides./image.subscription.depth')
+    assert node.create_subscription(
+        String,
+        '/image',
+        print,
+        10,
+        qos_overriding_options=QoSOverridingOptions([QoSPolicyKind.DEPTH]),
+    )
+    assert node.get_parameter('qos_overrides./image.subscription.depth').value == 3

@@ -16,6 +16,7 @@ from mtl_perception.products import (
     LABEL_COLOURS,
     LABELS,
     NORMALS,
+    OBSTACLES,
     OVERLAY,
     POINTS,
     products,
@@ -98,10 +99,10 @@ def test_points_carry_what_belongs_to_their_pixel(stride: int) -> None:
 def test_only_what_is_wanted_and_can_be_made_is_made() -> None:
     assert products(PICTURE, PREDICTION, set(), None, SETTINGS) == {}
     made = products(PICTURE, PREDICTION, TOPICS, None, SETTINGS)
-    assert set(made) == set(TOPICS) - {NORMALS, POINTS}
+    assert set(made) == set(TOPICS) - {NORMALS, POINTS, OBSTACLES}
     blind = MadeEngine({'depth': 1})
     made = products(PICTURE, blind.predict(PICTURE), TOPICS, RayTable(INTRINSICS), SETTINGS)
-    assert set(made) == {DEPTH, DEPTH_COLOURS, POINTS}
+    assert set(made) == {DEPTH, DEPTH_COLOURS, POINTS, OBSTACLES}
     normals = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     made = products(PICTURE, replace(PREDICTION, normals=normals), {NORMALS}, None, SETTINGS)
     assert [fields.width for fields in made.values()] == [WIDTH]
@@ -114,7 +115,7 @@ def test_nothing_else_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError('computed though nobody wants it')
 
     for name in ('colour_labels', 'overlay_labels', 'colour_depth', 'encode_cloud'):
-        monkeypatch.setattr(f'mtl_perception.products.{name}', fail)
+        monkeypatch.setattr(f'mtl_perception.products.frame.{name}', fail)
     products(PICTURE, PREDICTION, {LABELS, DEPTH}, RayTable(INTRINSICS), SETTINGS)
     with pytest.raises(AssertionError, match='nobody'):
         products(PICTURE, PREDICTION, {OVERLAY}, None, SETTINGS)
@@ -122,7 +123,7 @@ def test_nothing_else_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_topics_are_those_of_the_tasks() -> None:
     assert topics_of({'segmentation'}) == (LABELS, CONFIDENCE, LABEL_COLOURS, OVERLAY)
-    assert topics_of({'depth', 'normals'}) == (DEPTH, DEPTH_COLOURS, POINTS, NORMALS)
+    assert topics_of({'depth', 'normals'}) == (DEPTH, DEPTH_COLOURS, POINTS, OBSTACLES, NORMALS)
     assert topics_of({'segmentation', 'depth', 'normals'}) == TOPICS
 
 
@@ -153,3 +154,24 @@ def test_a_picture_larger_than_its_prediction_is_reduced() -> None:
     expected = products(PICTURE, PREDICTION, wanted, RayTable(INTRINSICS), SETTINGS)
     for topic in wanted:
         assert np.array_equal(found[topic].data, expected[topic].data)
+
+
+def test_labels_of_less_confidence_are_unlabelled_everywhere() -> None:
+    settings = replace(SETTINGS, confidence_threshold=0.5)
+    expected = np.where(PICTURE[..., 1] < 127.5, 255, labels_of(PICTURE))
+    assert np.array_equal(image(LABELS, settings), expected)
+    assert np.array_equal(points(1, settings)['label'], expected)
+    assert np.array_equal(image(CONFIDENCE, settings), PICTURE[..., 1])
+
+
+def test_points_are_computed_once_for_both_clouds() -> None:
+    calls: list[object] = []
+
+    class Counting(RayTable):
+        def points(self, depth_m: np.ndarray) -> np.ndarray:
+            calls.append(depth_m)
+            return super().points(depth_m)
+
+    made = products(PICTURE, PREDICTION, {POINTS, OBSTACLES}, Counting(INTRINSICS), SETTINGS)
+    assert made.keys() == {POINTS, OBSTACLES}
+    assert len(calls) == 1

@@ -217,7 +217,7 @@ def test_the_pretrained_encoder_is_looked_for_in_the_data(recipe: Recipe, data: 
 
 
 def test_validation_scores_the_average_on_whole_pictures(recipe: Recipe, data: Path) -> None:
-    rows = train.read_index(data / 'index.csv', 'val')
+    rows = train.read_indexes([data], 'val')
     run = start(recipe, data)
     report = train.validate(run.deployed(), rows, recipe, torch.device('cpu'))
     assert report['all']['segmentation']['pictures'] == report['all']['depth']['pictures'] == 2

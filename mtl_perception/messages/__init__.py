@@ -8,11 +8,14 @@ from mtl_perception.messages.images import (
     decode_image,
     depth_to_millimetres,
     encode_image,
+    ENCODINGS,
     ImageFields,
     MAX_SIDE_PX,
 )
+from mtl_perception.messages.point_clouds import decode_points
 
 __all__ = [
+    'ENCODINGS',
     'MAX_SIDE_PX',
     'Buffer',
     'CloudFields',
@@ -22,6 +25,7 @@ __all__ = [
     'decode_compressed',
     'decode_image',
     'decode_message',
+    'decode_points',
     'depth_to_millimetres',
     'encode_cloud',
     'encode_image',

@@ -43,24 +43,19 @@ def encode_cloud(
     picture: NDArray[np.uint8],
     labels: NDArray[np.uint8] | None,
     confidence: NDArray[np.uint8] | None,
-    out: NDArray[np.uint8] | None = None,
 ) -> CloudFields:
     """Lay out points (h, w, 3), optical frame, metres, as an organised PointCloud2.
 
     NaN points are invalid (`is_dense` is false). Fields: x, y, z float32; rgb, 0x00RRGGBB under
     float32, of picture (h, w, 3) RGB; label and confidence uint8 of arrays (h, w), absent where
-    these are None. A list of n points is given as (1, n, 3), and may be empty. out, the `data` of
-    an earlier cloud that is done with, is written over where it fits, since fresh memory costs
-    more than the points. Raises ValueError if a dtype or a shape does not fit.
+    these are None. A list of n points is given as (1, n, 3), and may be empty. Raises ValueError
+    if a dtype or a shape does not fit.
     """
     _check('points', points, np.float32, (*points.shape[:2], 3))
     height, width, _ = points.shape
     _check('picture', picture, np.uint8, (height, width, 3))
     record = _record(labels is not None, confidence is not None)
-    if out is not None and out.size == height * width * record.itemsize:
-        cloud = out.view(record).reshape(height, width)
-    else:
-        cloud = np.zeros((height, width), record)
+    cloud = np.zeros((height, width), record)
     for channel, name in enumerate('xyz'):
         cloud[name] = points[..., channel]
     if cloud.size:

@@ -53,6 +53,8 @@ _LAYOUTS = {
     'bayer_gbrg8': _bayer(cv2.COLOR_BayerGBRG2RGB),
     'bayer_grbg8': _bayer(cv2.COLOR_BayerGRBG2RGB),
 }
+# what decode_image reads
+ENCODINGS = tuple(_LAYOUTS)
 _WRITTEN: dict[str, tuple[type[np.generic], int]] = {
     'mono8': (np.uint8, 1),
     'rgb8': (np.uint8, 3),

@@ -29,9 +29,19 @@ VERBS = {
         'labels, depth and overlays of pictures, folders, videos and bags',
         f'{_ROOM}.predict',
     ),
+    'render': Verb(
+        'render street scenes with exact labels, depth and normals',
+        'mtl_perception.rendering.dataset',
+    ),
+    'render-drive': Verb(
+        "render a drive in the layout of KITTI's raw drives",
+        'mtl_perception.rendering.recording',
+    ),
     'kitti-to-bag': Verb(
         'turn a KITTI raw drive into a rosbag2', 'mtl_perception.recordings.kitti_to_bag'
     ),
+    'soak': Verb('run the node for minutes; report memory, drops and latency', f'{_ROOM}.soak'),
+    'viewer': Verb('show a bag in rerun, or write a screenshot', 'mtl_perception.viewing.bag'),
 }
 
 

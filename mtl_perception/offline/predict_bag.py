@@ -191,4 +191,6 @@ class _Answerer:
         factor = options.depth_scale
         if options.focal_correction and intrinsics is not None:
             factor *= focal_factor(intrinsics.fx_px, self._engine.card.training_f_px)
-        return ProductSettings(self._space, options.depth_encoding, factor)
+        return ProductSettings(
+            self._space, depth_encoding=options.depth_encoding, depth_factor=factor
+        )

@@ -1,6 +1,6 @@
 """Indexes of annotated pictures: one CSV row a picture, any annotation may be missing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ COLUMNS = (
 )
 # depth files are 16-bit PNG of metres x 256, 0 where there is no value (KITTI's convention)
 DEPTH_UNITS_PER_METRE = 256.0
+# normals files are 8-bit RGB: -1..1 about a zero, 0 where there is no value
+NORMALS_ZERO, NORMALS_UNIT = 128.0, 127.0
 _Number = TypeVar('_Number', np.uint8, np.uint16)
 
 
@@ -28,6 +30,7 @@ class AnnotatedPicture:
     label_space: str
     label_source: str
     depth_path: Path | None
+    normals_path: Path | None
     f_px: float | None
     split: str
     source: str
@@ -57,6 +60,17 @@ class AnnotatedPicture:
         units = _read(self.depth_path, cv2.IMREAD_UNCHANGED)
         depth = _check_kind(units, np.uint16, self.depth_path).astype(np.float32)
         return np.where(depth > 0, depth / np.float32(DEPTH_UNITS_PER_METRE), np.float32(np.nan))
+
+    def read_normals(self) -> NDArray[np.float32] | None:
+        """Read unit normals (H, W, 3) in the optical frame, NaN where unknown.
+
+        They are kept as 8-bit RGB, 1..255 for -1..1 and 0 for unknown: right to half a degree.
+        """
+        if self.normals_path is None:
+            return None
+        encoded = _read(self.normals_path, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32)
+        normals = (encoded - NORMALS_ZERO) / np.float32(NORMALS_UNIT)
+        return np.where((encoded == 0).all(-1, keepdims=True), np.float32(np.nan), normals)
 
 
 def read_index(
@@ -90,6 +104,17 @@ def read_index(
     return pictures
 
 
+def read_indexes(
+    folders: Iterable[Path], split: str, without_sources: Collection[str] = ()
+) -> list[AnnotatedPicture]:
+    """Read the index.csv of several folders as one, see read_index."""
+    return [
+        picture
+        for folder in folders
+        for picture in read_index(folder / 'index.csv', split, without_sources)
+    ]
+
+
 def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
     return AnnotatedPicture(
         picture_path=folder / row['image'],
@@ -97,6 +122,8 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
         label_space=row['label_space'],
         label_source=row['label_source'],
         depth_path=folder / row['depth'] if row['depth'] else None,
+        # a column that older indexes do not have
+        normals_path=folder / row['normals'] if row.get('normals') else None,
         f_px=float(row['fx_px']) if row['fx_px'] else None,
         split=row['split'],
         source=row['source'],

@@ -1,94 +1,19 @@
-"""What comes in from a camera: topics that follow their publishers, and the newest frame."""
+"""What comes in from a camera: topics that follow their publishers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-import threading
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-
-Frame = TypeVar('Frame')
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 _RELIABILITIES = {
     'reliable': ReliabilityPolicy.RELIABLE,
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
 }
-
-
-@dataclass
-class Counters:
-    """What became of the frames received since activation; the others add up to `received`.
-
-    `skipped` were replaced by newer ones (or the end) before their turn, `unwanted` found no
-    subscriber or a paused node, `bad` could not be decoded, `failed` met an error of our own.
-    """
-
-    received: int = 0
-    answered: int = 0
-    skipped: int = 0
-    unwanted: int = 0
-    bad: int = 0
-    failed: int = 0
-
-    def __str__(self) -> str:
-        """Write them in one line."""
-        return ', '.join(f'{count} {name}' for name, count in vars(self).items())
-
-
-class LatestFrameWorker(Generic[Frame]):
-    """One thread and a slot for one frame: a newer frame replaces the one that still waits.
-
-    Whoever puts a frame never waits for the one in work.
-    """
-
-    def __init__(
-        self, serve: Callable[[Frame], None], report: Callable[[Exception], None]
-    ) -> None:
-        """Start the thread. It calls serve for each frame, report with what serve raises."""
-        self._serve = serve
-        self._report = report
-        self._changed = threading.Condition()
-        self._waiting: Frame | None = None
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name='latest-frame', daemon=True)
-        self._thread.start()
-
-    def put(self, frame: Frame) -> bool:
-        """Hand over a frame; True if a frame was skipped for it, or it came after close."""
-        with self._changed:
-            skipped = self._closed or self._waiting is not None
-            if not self._closed:
-                self._waiting = frame
-                self._changed.notify()
-        return skipped
-
-    def close(self) -> bool:
-        """Let the frame in work finish and end the thread; True if a waiting one was skipped."""
-        with self._changed:
-            skipped = self._waiting is not None
-            self._waiting = None
-            self._closed = True
-            self._changed.notify()
-        self._thread.join()
-        return skipped
-
-    def _run(self) -> None:
-        while (frame := self._take()) is not None:
-            try:
-                self._serve(frame)
-            except Exception as error:
-                self._report(error)
-
-    def _take(self) -> Frame | None:
-        """Wait for a frame; None once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting is not None)
-            frame, self._waiting = self._waiting, None
-        return frame
 
 
 class CameraSubscription:
@@ -110,10 +35,11 @@ class CameraSubscription:
         self._receive = receive
         self._overrides = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
         # declared only where a user did: rclpy would freeze the first choice of `auto`
-        if node.has_parameter(f'qos_overrides.{self.topic}.subscription.reliability'):
+        if f'qos_overrides.{self.topic}.subscription.reliability' in node._parameter_overrides:
             self._overrides.append(QoSPolicyKind.RELIABILITY)
         self._follows = reliability == 'auto' and QoSPolicyKind.RELIABILITY not in self._overrides
         self._last_source_timestamp = 0
+        self._incompatible = ''
         self._retired: Subscription | None = None
         self._current = self._subscribe(
             _RELIABILITIES.get(reliability)
@@ -126,7 +52,23 @@ class CameraSubscription:
         self._destroy_retired()
         self._node.destroy_subscription(self._current)
 
+    def silence(self) -> str:
+        """Say why nothing may come: who publishes on the topic, and by which QoS."""
+        publishers = [
+            f'{one.node_namespace.rstrip("/")}/{one.node_name} ({_words(one.qos_profile)})'
+            for one in self._node.get_publishers_info_by_topic(self.topic)
+        ]
+        if not publishers:
+            return 'nobody publishes there; start the camera, or correct the remapping'
+        said = f'{", ".join(publishers)} publishes there'
+        if self._incompatible:
+            return f'{said}, with a {self._incompatible} that does not fit our subscription'
+        return (
+            f'{said}, to us ({_words(self._current.qos_profile)}), but sends nothing that arrives'
+        )
+
     def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
+        self._incompatible = ''
         return self._node.create_subscription(
             self._kind,
             self._unresolved_topic,
@@ -164,6 +106,7 @@ class CameraSubscription:
         if self._follows and policy == QoSPolicyKind.RELIABILITY:
             self._review()
         else:
+            self._incompatible = policy.name.lower()
             self._node.get_logger().warning(
                 f'{self.topic}: a publisher offers an incompatible {policy.name.lower()}, nothing '
                 "comes from it; set reliability to 'auto' or 'best_effort', or correct the "
@@ -176,3 +119,64 @@ class CameraSubscription:
         if not timestamp or timestamp != self._last_source_timestamp:
             self._last_source_timestamp = timestamp
             self._receive(message)
+
+
+class CameraInputs:
+    """The topics of one camera: its images, their camera_info and, if asked for, a lidar."""
+
+    def __init__(
+        self,
+        node: Node,
+        prefix: str,
+        transport: str,
+        receive: Callable[[Any], None],
+        receive_info: Callable[[Any], None],
+        receive_sweep: Callable[[Any], None] | None,
+    ) -> None:
+        """Name the topics; transport is raw or compressed.
+
+        The receivers are called in the executor; without one for sweeps there is no lidar.
+        """
+        self._node = node
+        # resolved, as subscriptions and messages have them
+        image, self.info_topic, self.lidar_topic = (
+            str(node.resolve_topic_name(f'{prefix}{name}'))
+            for name in ('image', 'camera_info', 'lidar')
+        )
+        kind, topic = Image, f'{prefix}image'
+        if transport == 'compressed':
+            # as in image_transport, a remapped image takes its compressed sibling along
+            kind, topic = CompressedImage, f'{image}/compressed'
+        self.image_topic = str(node.resolve_topic_name(topic))
+        self._wanted = [(kind, topic, receive), (CameraInfo, f'{prefix}camera_info', receive_info)]
+        if receive_sweep is not None:
+            self._wanted.append((PointCloud2, f'{prefix}lidar', receive_sweep))
+        self._subscriptions: dict[str, CameraSubscription] = {}
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether messages can come."""
+        return bool(self._subscriptions)
+
+    def subscribe(self, reliability: str) -> None:
+        """Subscribe to all of them. Raises what rclpy does if QoS overrides are wrong."""
+        for kind, topic, receive in self._wanted:
+            subscription = CameraSubscription(self._node, kind, topic, reliability, receive)
+            self._subscriptions[subscription.topic] = subscription
+
+    def unsubscribe(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions.values():
+            subscription.destroy()
+        self._subscriptions.clear()
+
+    def silence(self, topic: str) -> str:
+        """Say why nothing may come on a topic."""
+        return self._subscriptions[topic].silence()
+
+
+def _words(qos: QoSProfile) -> str:
+    """Name the policies on which publisher and subscription must agree."""
+    return ', '.join(
+        policy.name.lower().replace('_', ' ') for policy in (qos.reliability, qos.durability)
+    )

@@ -10,29 +10,30 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
-import torch
 
-from mtl_perception.engine import Engine
-from mtl_perception.ros.camera import Camera
+from mtl_perception.ros.health.diagnostics import Diagnostics
 from mtl_perception.ros.parameters import DeclaredParameters
+from mtl_perception.ros.pipeline.recovering_engine import empty_caches
+from mtl_perception.ros.rig import Rig
+
+_THROTTLE_S = 5.0
 
 
 class PerceptionNode(LifecycleNode):  # type: ignore[misc]
     """configure loads and compiles, activate subscribes, deactivate unsubscribes, cleanup frees.
 
-    Frames are received in the executor and answered in the camera's own thread, so that the
-    executor never waits for the network. A failed transition is logged in one sentence.
+    Frames are received in the executor and answered in threads of their own, so that the executor
+    never waits for the network. A failed transition is logged in one sentence, which the
+    diagnostics repeat.
     """
 
     def __init__(self, name: str = 'perception', **node_options: Any) -> None:
         """Declare the parameters; nothing is loaded yet."""
-        super().__init__(
-            name, automatically_declare_parameters_from_overrides=True, **node_options
-        )
+        super().__init__(name, **node_options)
         self.parameters = DeclaredParameters(self)
-        # one, without a prefix; several would share a worker and a pass of the engine
-        self._cameras: list[Camera] = []
+        self._rig: Rig | None = None
         self._paused = False
+        self._diagnostics = Diagnostics(self, lambda: self._rig)
         self._enable = self.create_service(SetBool, '~/enable', self._on_enable)
         self._refuse_impossible_transitions()
 
@@ -78,50 +79,44 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]
         except Exception as error:
             # whatever it is, the process lives, and the user can correct it and try again
             undo()
+            self._diagnostics.failure = f'cannot {what}: {error}'
             if self.context.ok():
-                self.get_logger().error(f'cannot {what}: {error}')
+                self.get_logger().error(self._diagnostics.failure)
             return TransitionCallbackReturn.FAILURE
+        self._diagnostics.failure = ''
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
-        parameters = self.parameters.read()
-        engine = Engine(parameters.weights, parameters.device, parameters.backend)
-        size = parameters.warm_up_width, parameters.warm_up_height
-        width, height = size if all(size) else engine.card.training_size or size
-        compiled = 'for no size yet'
-        if width and height:
-            engine.warm_up(height, width)
-            compiled = f'for {width}x{height}'
-        camera = Camera(self, engine, lambda: self.parameters.current)
-        camera.paused = self._paused
-        self._cameras.append(camera)
+        self.parameters.read()
+        self._rig = Rig(self, self.parameters, self._paused)
         self.parameters.configured = True
+        card, engine = self._rig.engine.card, self._rig.engine
         self.get_logger().info(
-            f"loaded '{engine.card.name}' ({', '.join(engine.card.tasks)}) into {engine.backend} "
-            f'on {engine.device}, compiled {compiled}'
+            f"loaded '{card.name}' ({', '.join(card.tasks)}) into {engine.backend} on "
+            f'{engine.device}, compiled {self._rig.compiled}'
         )
 
     def _subscribe(self) -> None:
-        for camera in self._cameras:
-            camera.start()
+        if self._rig is not None:
+            self._rig.start()
 
     def _unsubscribe(self) -> None:
-        for camera in self._cameras:
-            camera.stop()
+        if self._rig is not None:
+            self._rig.stop()
 
     def _release(self) -> None:
-        for camera in self._cameras:
-            camera.destroy()
-        self._cameras.clear()
+        if self._rig is not None:
+            self._rig.destroy()
+            self._rig = None
         self.parameters.configured = False
-        # the engine went with the last camera; hand its memory back to the GPU
-        torch.cuda.empty_cache()
+        # the engine, or what was made of it, went with the rig
+        empty_caches()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Pause or resume without unloading; frames that come meanwhile are dropped."""
         self._paused = not request.data
-        for camera in self._cameras:
-            camera.paused = self._paused
+        if self._rig is not None:
+            self._rig.pause(self._paused)
         response.success, response.message = True, 'paused' if self._paused else 'enabled'
         return response
 
@@ -164,13 +159,9 @@ def main(args: Sequence[str] | None = None) -> None:
         executor.add_node(node)
         if node.get_parameter('autostart').value:
             executor.create_task(node.start)
-        executor.spin()
+        _spin(executor, node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except RuntimeError:
-        # SIGTERM within a transition leaves rclpy without a context to publish it
-        if rclpy.ok():
-            raise
     finally:
         executor.shutdown()
         if node is not None:
@@ -178,6 +169,23 @@ def main(args: Sequence[str] | None = None) -> None:
         rclpy.try_shutdown()
         # what is left goes with the process; collecting it would take seconds
         gc.freeze()
+
+
+def _spin(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
+    """Serve callbacks until the context ends; an error in one of them costs that one."""
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            raise
+        except Exception as error:
+            # as rclpy's own about a /clock before 1970; SIGTERM within a transition raises, too,
+            # but leaves no context to go on with
+            if rclpy.ok():
+                node.get_logger().error(
+                    f'an error in a callback: {type(error).__name__}: {error}',
+                    throttle_duration_sec=_THROTTLE_S,
+                )
 
 
 if __name__ == '__main__':

@@ -1,9 +1,12 @@
 """The publishers of one camera, and arrays into messages."""
 
+from array import array
 from collections.abc import Collection, Mapping
 import copy
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -13,7 +16,7 @@ from std_msgs.msg import Header
 
 from mtl_perception.label_space import LabelSpace
 from mtl_perception.messages import byte_array, CloudFields, ImageFields
-from mtl_perception.products import CAMERA_INFOS, LABEL_INFO, LABELS, POINTS, topics_of
+from mtl_perception.products import CAMERA_INFOS, CLOUDS, LABEL_INFO, LABELS, topics_of
 
 try:
     import vision_msgs.msg as vision_msgs
@@ -35,9 +38,10 @@ class Outputs:
         self._published_threshold: float | None = None
         qos = QoSProfile(depth=_DEPTH_OF_QUEUE, reliability=ReliabilityPolicy.RELIABLE)
         topics = topics_of(tasks)
-        types = {topic: PointCloud2 if topic == POINTS else Image for topic in topics}
+        types = {topic: PointCloud2 if topic in CLOUDS else Image for topic in topics}
         types |= {info: CameraInfo for topic, info in CAMERA_INFOS.items() if topic in topics}
         self._publishers: dict[str, Publisher] = {}
+        self._buffers: dict[str, array[int]] = {}
         self._label_info: Publisher | None = None
         try:
             for topic, kind in types.items():
@@ -57,9 +61,13 @@ class Outputs:
         }
 
     def publish(self, header: Header, products: Mapping[str, ImageFields | CloudFields]) -> None:
-        """Publish the products of a frame, by topic, under its header."""
+        """Publish the products of a frame, by topic, under its header.
+
+        Called by one thread at a time: publishing copies, so messages share memory with the next.
+        """
         for topic, fields in products.items():
-            self._publishers[topic].publish(_message(header, fields))
+            data = self._buffers[topic] = _filled(self._buffers.get(topic), fields.data)
+            self._publishers[topic].publish(_message(header, fields, data))
 
     def publish_camera_infos(
         self, header: Header, info: CameraInfo, wanted: Collection[str]
@@ -86,6 +94,7 @@ class Outputs:
         for publisher in filter(None, publishers):
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+        self._buffers.clear()
         self._label_info = None
 
     def _create_label_info(self, prefix: str) -> Publisher | None:
@@ -105,7 +114,17 @@ def _create_publisher(node: Node, kind: type, topic: str, qos: QoSProfile) -> Pu
     return node.create_publisher(kind, topic, copy.copy(qos), qos_overriding_options=overrides)
 
 
-def _message(header: Header, fields: ImageFields | CloudFields) -> Any:
+def _filled(buffer: 'array[int] | None', data: NDArray[np.uint8]) -> 'array[int]':
+    """Copy bytes to the memory of the last message if they fit, else to fresh memory."""
+    if buffer is None or len(buffer) != data.size:
+        return byte_array(data)
+    np.frombuffer(buffer, np.uint8)[:] = data
+    return buffer
+
+
+def _message(
+    header: Header, fields: ImageFields | CloudFields, data: 'array[int]'
+) -> Image | PointCloud2:
     """Make an Image or a PointCloud2."""
     if isinstance(fields, ImageFields):
         return Image(
@@ -115,7 +134,7 @@ def _message(header: Header, fields: ImageFields | CloudFields) -> Any:
             encoding=fields.encoding,
             is_bigendian=fields.is_bigendian,
             step=fields.step,
-            data=byte_array(fields.data),
+            data=data,
         )
     return PointCloud2(
         header=header,
@@ -129,7 +148,7 @@ def _message(header: Header, fields: ImageFields | CloudFields) -> Any:
         point_step=fields.point_step,
         row_step=fields.row_step,
         is_dense=fields.is_dense,
-        data=byte_array(fields.data),
+        data=data,
     )
 
 

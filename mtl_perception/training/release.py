@@ -12,7 +12,7 @@ from mtl_perception.engine import Engine
 from mtl_perception.model_card import ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.offline.evaluate import evaluate, write_report
-from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.recordings.dataset_index import read_indexes
 
 from .recipe import read_recipe, Recipe
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_weights(network, weights)
     card = replace(card, sha256=sha256_of(weights))
     write_card(card, weights)
-    report = evaluate(options.data / 'index.csv', Engine(weights), 'val')
+    report = evaluate(options.data[0] / 'index.csv', Engine(weights), 'val')
     write_card(replace(card, metrics=_rounded(report)), weights)
     write_report(report, None)
 
@@ -54,9 +54,9 @@ def _card(recipe: Recipe) -> ModelCard:
     )
 
 
-def _sources(data: Path, recipe: Recipe, step: int) -> str:
+def _sources(data: Sequence[Path], recipe: Recipe, step: int) -> str:
     """Say what the network has seen."""
-    rows = read_index(data / 'index.csv', 'train', recipe.without_sources)
+    rows = read_indexes(data, 'train', recipe.without_sources)
     taken = {source for group in recipe.groups for source in group.sources}
     counts = {s: sum(row.source == s for row in rows) for s in sorted(taken)}
     listed = ', '.join(f'{source} ({count})' for source, count in counts.items())
@@ -75,7 +75,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('recipe', type=Path, help='the recipe of the run')
     parser.add_argument('checkpoint', type=Path, help='its checkpoint.pt')
-    parser.add_argument('--data', type=Path, required=True, help='folder of index.csv')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        nargs='+',
+        required=True,
+        help='the folders of the run; the first is the one to score on',
+    )
     parser.add_argument('--output', type=Path, default=Path('weights'), help='folder to write to')
     return parser.parse_args(arguments)
 

@@ -25,7 +25,7 @@ from mtl_perception.network.checkpoint import load_state, read_weights
 from mtl_perception.network.deployed import DeployedNetwork, Normalise
 from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.offline.evaluate import Scale, score
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_indexes
 
 from .augmentation import RandomView
 from .datasets import AsymmetricDataset, QuotaSampler
@@ -45,14 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     changes = {'steps': options.steps} if options.steps else {}
     recipe = read_recipe(options.recipe, **changes)
     device = torch.device(options.device)
-    run = Run(recipe, options.data, device)
+    run = Run(recipe, options.data[0], device)
     if options.start_from:
         run.start_from(options.start_from)
     checkpoint = options.output / 'checkpoint.pt'
     if checkpoint.is_file():
         run.restore(checkpoint)
-    rows = read_index(options.data / 'index.csv', 'train', recipe.without_sources)
-    validation = read_index(options.data / 'index.csv', 'val', recipe.without_sources)
+    rows, validation = (
+        read_indexes(options.data, split, recipe.without_sources) for split in ('train', 'val')
+    )
     options.output.mkdir(parents=True, exist_ok=True)
     write_scalar = _scalar_writer(options.output / 'events')
     for step, (pictures, targets) in enumerate(_batches(rows, recipe, run.step, options.workers)):
@@ -206,7 +207,13 @@ def _batches(
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('recipe', type=Path, help='a YAML file of config/training/')
-    parser.add_argument('--data', type=Path, required=True, help='folder of index.csv')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        nargs='+',
+        required=True,
+        help='folders with an index.csv; the first holds the pretrained weights',
+    )
     parser.add_argument('--output', type=Path, required=True, help='folder for checkpoints')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--workers', type=int, default=1, help='processes that read pictures')

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from mtl_perception.offline.demo.processes import environment_of, process, wait_for
+from mtl_perception.offline.processes import ros_environment, running, wait_for_text
 
 _LOADED = re.compile(r'into (\S+ \S+) on ')
 _ACTIVE = 'compiled for'
@@ -56,7 +56,7 @@ class BenchmarkedNode:
     def __init__(self, folder: Path, weights: str, device: str, backend: str) -> None:
         """Remember what to start; logs go into the folder."""
         self._folder = folder
-        self._environment = environment_of(folder)
+        self._environment = ros_environment(folder)
         self._parameters = {'weights': weights, 'device': device, 'backend': backend}
 
     def measure(self, load: Load) -> Measurement:
@@ -65,10 +65,10 @@ class BenchmarkedNode:
         parameters = {**self._parameters, 'warm_up_width': width, 'warm_up_height': height}
         given = [word for k, v in parameters.items() for word in ('-p', f'{k}:={v}')]
         log = self._folder / 'node.log'
-        with process(
+        with running(
             ['mtl_perception.ros.node', '--ros-args', *given], self._environment, log
         ) as node:
-            wait_for(log, _ACTIVE)
+            wait_for_text(log, _ACTIVE)
             loaded = _LOADED.search(log.read_text())
             return self._load(psutil.Process(node.pid), load, loaded[1] if loaded else 'unknown')
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtl_perception.messages import decode_message
 from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OVERLAY, POINTS
 from mtl_perception.recordings.bags import BagReader
+from mtl_perception.viewing.clouds import read_cloud
 from mtl_perception.visualization import render_cloud
 
 Picture = NDArray[np.uint8]
@@ -20,8 +21,6 @@ PANEL = (621, 188)
 EYE_M, TARGET_M, SHOWN_M = (0.0, -6.0, -7.0), (0.0, 0.0, 16.0), 60.0
 FRAMES_PER_SECOND = 10.0
 SHEET_FRAMES = 6
-# sensor_msgs/PointField
-_NUMPY_TYPES = {2: 'u1', 7: '<f4'}
 
 
 @dataclass(frozen=True)
@@ -127,22 +126,8 @@ def _panels(answer: Answer) -> list[Picture]:
         decode_message(m) for m in (answer.picture, outputs[OVERLAY], outputs[DEPTH_COLOURS])
     ]
     resized = [cv2.resize(p, PANEL, interpolation=cv2.INTER_AREA) for p in pictures]
-    points, colours = _points(outputs[POINTS])
+    points, colours = read_cloud(outputs[POINTS])
+    assert colours is not None
     near = points[:, 2] < SHOWN_M
     view = render_cloud(points[near], colours[near], PANEL, EYE_M, TARGET_M, 70.0, point_px=2)
     return [*resized, view]
-
-
-def _points(message: Any) -> tuple[NDArray[np.float32], Picture]:
-    """Read points (N, 3) and their colours (N, 3) out of a PointCloud2."""
-    layout: Any = {
-        'names': [f.name for f in message.fields],
-        'formats': [_NUMPY_TYPES[f.datatype] for f in message.fields],
-        'offsets': [f.offset for f in message.fields],
-        'itemsize': message.point_step,
-    }
-    cloud: NDArray[np.void] = np.frombuffer(message.data, np.dtype(layout))
-    points = np.stack([cloud[axis] for axis in 'xyz'], -1)
-    packed = np.ascontiguousarray(cloud['rgb']).view(np.uint32)
-    colours = np.stack([packed >> shift & 255 for shift in (16, 8, 0)], -1)
-    return points, colours.astype(np.uint8)

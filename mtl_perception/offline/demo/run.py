@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 
+from mtl_perception.offline.processes import ros_environment, running, wait_for_text
 from mtl_perception.products import CAMERA_INFOS, TOPICS
 from mtl_perception.recordings.bags import BagReader, is_bag
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 
-from .processes import environment_of, process, wait_for
 from .report import draw, measure, Recording
 
 IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
@@ -68,7 +68,7 @@ def _first_camera(drive: Path) -> tuple[str, int]:
 def _play_and_record(
     options: argparse.Namespace, drive: Path, recording: Recording, log: Path
 ) -> None:
-    environment = environment_of(log.parent)
+    environment = ros_environment(log.parent)
     # its camera_info stands beside it
     info = recording.image.rsplit('/', 1)[0] + '/camera_info'
     node = [
@@ -87,9 +87,9 @@ def _play_and_record(
         *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
     ]
     record_log = log.with_name('recorder.log')
-    with process(node, environment, log), process(recorder, environment, record_log):
+    with running(node, environment, log), running(recorder, environment, record_log):
         # the image topic has no publisher yet: all others are the node's
-        wait_for(record_log, f'waiting for {recording.image}\n')
+        wait_for_text(record_log, f'waiting for {recording.image}\n')
         subprocess.run([sys.executable, '-m', *player], env=environment, check=True)
         # the last frames are still in work
         time.sleep(1.0)

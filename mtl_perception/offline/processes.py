@@ -1,6 +1,6 @@
-"""Processes of a demonstration: where they talk, how they start and end."""
+"""Processes that speak ROS 2, started from rooms that do not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 import os
 from pathlib import Path
@@ -16,8 +16,11 @@ _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 20.0
 
 
-def environment_of(folder: Path) -> dict[str, str]:
-    """Keep the traffic on this machine, in a domain of its own, through large shared memory."""
+def ros_environment(folder: Path) -> dict[str, str]:
+    """Keep the traffic on this machine, in a domain of its own, through large shared memory.
+
+    Logs go into `folder`/log.
+    """
     return os.environ | {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(random.randrange(102))),
@@ -30,8 +33,8 @@ def environment_of(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def process(
-    arguments: list[str], environment: dict[str, str], log: Path
+def running(
+    arguments: Sequence[str], environment: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module of Python; end it by SIGINT, as Ctrl-C would, and wait for it."""
     with log.open('wb') as file:
@@ -45,18 +48,23 @@ def process(
         try:
             yield process
         finally:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _end(process)
 
 
-def wait_for(log: Path, text: str) -> None:
+def wait_for_text(log: Path, text: str) -> None:
     """Wait until a process has logged a text. Raises TimeoutError with what it did log."""
     end = time.monotonic() + _START_TIMEOUT_S
     while text not in (said := log.read_text(errors='replace')):
         if time.monotonic() > end:
             raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
         time.sleep(0.1)
+
+
+def _end(process: 'subprocess.Popen[bytes]') -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

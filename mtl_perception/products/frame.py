@@ -1,65 +1,62 @@
-"""What is made of one answered frame: fields of messages by topic, for the node and for bags."""
+"""The products of one answered frame."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import Prediction
-from .geometry import RayTable
-from .label_space import LabelSpace
-from .messages import CloudFields, depth_to_millimetres, encode_cloud, encode_image, ImageFields
-from .visualization import colour_depth, colour_labels, overlay_labels
-
-LABELS = 'segmentation/labels'
-CONFIDENCE = 'segmentation/confidence'
-LABEL_COLOURS = 'segmentation/color'
-OVERLAY = 'segmentation/overlay'
-DEPTH = 'depth/image'
-DEPTH_COLOURS = 'depth/color'
-NORMALS = 'normals/image'
-POINTS = 'points'
-# the CameraInfo that goes with the pictures of a topic, and the names of the classes
-CAMERA_INFOS = {LABELS: 'segmentation/camera_info', DEPTH: 'depth/camera_info'}
-LABEL_INFO = 'segmentation/label_info'
+from mtl_perception.engine import Prediction
+from mtl_perception.geometry import RayTable
+from mtl_perception.label_space import LabelSpace, UNLABELLED
+from mtl_perception.messages import (
+    CloudFields,
+    depth_to_millimetres,
+    encode_cloud,
+    encode_image,
+    ImageFields,
+)
+from mtl_perception.products.obstacles import ObstacleFilter
+from mtl_perception.products.topics import (
+    CONFIDENCE,
+    DEPTH,
+    DEPTH_COLOURS,
+    LABEL_COLOURS,
+    LABELS,
+    NORMALS,
+    OBSTACLES,
+    OVERLAY,
+    POINTS,
+    TOPICS,
+)
+from mtl_perception.visualization import colour_depth, colour_labels, overlay_labels
 
 DEPTH_ENCODINGS = ('32FC1', '16UC1')
-_TOPICS_OF_TASK = {
-    'segmentation': (LABELS, CONFIDENCE, LABEL_COLOURS, OVERLAY),
-    'depth': (DEPTH, DEPTH_COLOURS, POINTS),
-    'normals': (NORMALS,),
-}
-# what each is made of
-_FIELDS = {
-    LABELS: ('labels',),
-    CONFIDENCE: ('confidence',),
-    LABEL_COLOURS: ('labels',),
-    OVERLAY: ('labels',),
-    DEPTH: ('depth',),
-    DEPTH_COLOURS: ('depth',),
-    POINTS: ('labels', 'confidence', 'depth'),
-    NORMALS: ('normals',),
-}
-TOPICS = tuple(topic for topics in _TOPICS_OF_TASK.values() for topic in topics)
+
+Map: TypeAlias = NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
 class ProductSettings:
     """How products look.
 
+    Labels of less confidence (0 to 1) than `confidence_threshold` become unlabelled.
     `depth_factor` is what depth is multiplied by before anything is made of it: the focal
     correction of the camera times the user's scale. `depth_colour_range_m` is the fixed range of
-    the colours of depth. Raises ValueError if the encoding is not one of DEPTH_ENCODINGS.
+    the colours of depth; `obstacles` says what is one. Raises ValueError if the encoding is not
+    one of DEPTH_ENCODINGS.
     """
 
     label_space: LabelSpace
+    confidence_threshold: float = 0.0
     depth_encoding: str = '32FC1'
     depth_factor: float = 1.0
     depth_colour_range_m: tuple[float, float] = (1.0, 80.0)
     overlay_opacity: float = 0.5
+    obstacles: ObstacleFilter = field(default_factory=ObstacleFilter)
 
     def __post_init__(self) -> None:
         """Check the encoding."""
@@ -68,22 +65,6 @@ class ProductSettings:
                 f"depth encoding '{self.depth_encoding}' is unknown; "
                 f'choose of {", ".join(DEPTH_ENCODINGS)}'
             )
-
-
-def topics_of(tasks: Collection[str]) -> tuple[str, ...]:
-    """Give the topics that a model with these tasks can fill, in their usual order."""
-    return tuple(
-        topic for task, topics in _TOPICS_OF_TASK.items() if task in tasks for topic in topics
-    )
-
-
-def fields_of(topics: Collection[str], with_confidence: bool = False) -> set[str]:
-    """Give the fields of a Prediction that these topics are made of.
-
-    Whoever unlabels by confidence needs that field too. Topics that are not of TOPICS need none.
-    """
-    fields = {field for topic in topics for field in _FIELDS.get(topic, ())}
-    return fields | {'confidence'} if with_confidence and 'labels' in fields else fields
 
 
 def products(
@@ -97,7 +78,7 @@ def products(
 
     picture is (H, W, 3) RGB; where the prediction is smaller, it is reduced to its size. rays are
     those of the camera at the size of the prediction (None: uncalibrated). A topic whose maps
-    the prediction lacks, or POINTS without rays, is left out.
+    the prediction lacks, or a cloud without rays, is left out.
     Raises ValueError if a wanted topic is none of TOPICS.
     """
     unknown = set(wanted) - set(TOPICS)
@@ -105,7 +86,8 @@ def products(
         raise ValueError(
             f'no product is named {", ".join(sorted(unknown))}; choose of {", ".join(TOPICS)}'
         )
-    frame = _Frame(picture, prediction, rays, settings)
+    confident = _confident(prediction, settings.confidence_threshold)
+    frame = _Frame(picture, confident, rays, settings)
     made = ((topic, _MAKERS[topic](frame)) for topic in TOPICS if topic in wanted)
     return {topic: fields for topic, fields in made if fields is not None}
 
@@ -172,17 +154,53 @@ class _Frame:
     def normals(self) -> ImageFields | None:
         return _encoded(self.prediction.normals, '32FC3')
 
-    def points(self) -> CloudFields | None:
+    @cached_property
+    def points_m(self) -> NDArray[np.float32] | None:
         if self.depth_m is None or self.rays is None:
             return None
-        taken = np.s_[:: self.rays.stride, :: self.rays.stride]
+        return self.rays.points(self.depth_m)
+
+    def points(self) -> CloudFields | None:
+        if self.points_m is None:
+            return None
+        return encode_cloud(self.points_m, *self._at_points())
+
+    def obstacles(self) -> CloudFields | None:
+        """List the obstacles; pixels without depth are none."""
+        if self.points_m is None:
+            return None
+        picture, labels, confidence = self._at_points()
+        chosen = self.settings.obstacles
+        candidate = chosen.candidates(labels, confidence, self.settings.label_space)
+        rows, columns = np.nonzero(candidate & np.isfinite(self.points_m[..., 2]))
+        near = chosen.is_near(self.points_m[rows, columns])
+        taken = rows[near][None], columns[near][None]
+        cloud = encode_cloud(
+            self.points_m[taken],
+            picture[taken],
+            None if labels is None else labels[taken],
+            None if confidence is None else confidence[taken],
+        )
+        return replace(cloud, is_dense=True)
+
+    def _at_points(self) -> tuple[NDArray[np.uint8], Map, Map]:
+        """Give picture, labels and confidence of the pixels that have a point."""
+        stride = 1 if self.rays is None else self.rays.stride
+        taken = np.s_[::stride, ::stride]
         labels, confidence = self.prediction.labels, self.prediction.confidence
-        return encode_cloud(
-            self.rays.points(self.depth_m),
+        return (
             self.reduced[taken],
             None if labels is None else labels[taken],
             None if confidence is None else confidence[taken],
         )
+
+
+def _confident(prediction: Prediction, threshold: float) -> Prediction:
+    labels, confidence = prediction.labels, prediction.confidence
+    if threshold == 0 or labels is None or confidence is None:
+        return prediction
+    kept = np.where(confidence < threshold * 255, np.uint8(UNLABELLED), labels)
+    return replace(prediction, labels=kept)
 
 
 def _encoded(
@@ -200,4 +218,5 @@ _MAKERS: dict[str, Callable[[_Frame], ImageFields | CloudFields | None]] = {
     DEPTH_COLOURS: _Frame.depth_colours,
     NORMALS: _Frame.normals,
     POINTS: _Frame.points,
+    OBSTACLES: _Frame.obstacles,
 }

@@ -1,0 +1,96 @@
+"""Feed the node from another process for minutes, and watch its memory from a third."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import time
+
+from mtl_perception.offline.processes import ros_environment, running, wait_for_text
+
+from .figures import describe, Memory, Second, summarise
+
+_SAMPLE_EVERY_S = 1.0
+_PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument('--minutes', type=float, default=30.0)
+    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second')
+    parser.add_argument('--width', type=int, default=640)
+    parser.add_argument('--height', type=int, default=480)
+    parser.add_argument('--output', type=Path, default=Path('soak_output'))
+    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
+    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
+    parser.add_argument('--backend', default='auto', help='auto or a runtime')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Soak; write figures.json; give 1 if the node did not last.
+
+    Raises ValueError if nothing was answered, TimeoutError if the node does not start.
+    """
+    folder: Path = options.output
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    node_log, probe_log = folder / 'node.log', folder / 'probe.jsonl'
+    environment = ros_environment(folder)
+    size = ('--width', str(options.width), '--height', str(options.height))
+    probe = ['mtl_perception.ros.clients.probe', *size, '--rate', str(options.rate)]
+    with running(_node(options), environment, node_log) as node:
+        wait_for_text(node_log, 'loaded ')
+        with running(probe, environment, probe_log) as camera:
+            # the node has been discovered, and pictures flow
+            wait_for_text(probe_log, '"t_s"')
+            memory = _watch(node, camera, options.minutes * 60)
+        lasted = node.poll() is None
+    figures = summarise(read_probe(probe_log), memory)
+    (folder / 'figures.json').write_text(json.dumps(figures, indent=2) + '\n')
+    print('\n'.join(describe(figures)))
+    if not lasted:
+        print(f'the node ended with status {node.returncode}; see {node_log}')
+    return 0 if lasted else 1
+
+
+def read_probe(log: Path) -> list[Second]:
+    """Read the lines of the probe; what else is in its log is left out."""
+    lines = [json.loads(x) for x in log.read_text().splitlines() if x.startswith('{')]
+    return [Second(**line | {'latencies_ms': tuple(line['latencies_ms'])}) for line in lines]
+
+
+def _node(options: argparse.Namespace) -> list[str]:
+    parameters = {
+        'weights': options.weights,
+        'device': options.device,
+        'backend': options.backend,
+        'warm_up_width': options.width,
+        'warm_up_height': options.height,
+    }
+    words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
+    return ['mtl_perception.ros.node', '--ros-args', *words]
+
+
+def _watch(
+    node: 'subprocess.Popen[bytes]', camera: 'subprocess.Popen[bytes]', duration_s: float
+) -> list[Memory]:
+    """Sample the node's memory until the time is over or one of the two ends."""
+    began_s = time.monotonic()
+    memory: list[Memory] = []
+    while (t_s := time.monotonic() - began_s) < duration_s:
+        if node.poll() is not None or camera.poll() is not None:
+            break
+        memory.append(Memory(t_s, _resident_mb(node.pid)))
+        time.sleep(min(_SAMPLE_EVERY_S, duration_s - t_s))
+    return memory
+
+
+def _resident_mb(pid: int) -> float:
+    """Read resident memory as Linux counts it; 0 once the process is gone."""
+    try:
+        pages = Path(f'/proc/{pid}/statm').read_text().split()[1]
+    except FileNotFoundError:
+        return 0.0
+    return round(int(pages) * _PAGE_MB, 2)

@@ -1,0 +1,1 @@
+"""Rendered street drives with exact ground truth; it serves demo, tests and training alike."""

@@ -1,0 +1,190 @@
+"""The verb render: rendered frames as a dataset for training, by several processes, resumable."""
+
+import argparse
+from concurrent.futures import as_completed, ProcessPoolExecutor
+import csv
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mtl_perception.geometry import Intrinsics
+from mtl_perception.label_space import label_space
+from mtl_perception.recordings.dataset_index import (
+    COLUMNS,
+    DEPTH_UNITS_PER_METRE,
+    NORMALS_UNIT,
+    NORMALS_ZERO,
+    read_index,
+)
+from mtl_perception.visualization import colour_depth, colour_labels
+
+from .drive import Frame, Studio, VIEWS_PER_SCENE
+from .opengl.renderer import SKY
+from .ranges import KITTI_CAMERA
+
+SOURCE, LABEL_SPACE, LICENCE = 'rendered', 'road8', 'Apache-2.0'
+# the pose takes points of the optical frame to the scene's frame: 3 x 4 numbers, row by row
+POSE_COLUMNS = tuple(f'pose_{row}{column}' for row in range(3) for column in range(4))
+INDEX_COLUMNS = (*COLUMNS, 'normals', *POSE_COLUMNS)
+# of 20 scenes, the last is kept for validation
+VALIDATION_EVERY = 20
+SHEET_ROWS, SHEET_PX, SHEET_RANGE_M = 12, (621, 188), (2.0, 80.0)
+
+_studio: Studio | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.add_argument('folder', type=Path, help='folder to write; goes on where it stopped')
+    parser.add_argument('--frames', type=int, default=2000)
+    parser.add_argument('--seed', type=int, default=0, help='of the first scene')
+    parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
+    parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')
+    parser.add_argument(
+        '--camera',
+        type=float,
+        nargs=6,
+        metavar=('FX', 'FY', 'CX', 'CY', 'WIDTH', 'HEIGHT'),
+        help="another camera than KITTI's, in pixels",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Render what is not there yet, and write the index of all."""
+    camera = KITTI_CAMERA
+    if arguments.camera:
+        fx, fy, cx, cy, width, height = arguments.camera
+        camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
+    scenes = -(-arguments.frames // VIEWS_PER_SCENE)
+    seeds = range(arguments.seed, arguments.seed + scenes)
+    render(arguments.folder, seeds, camera, arguments.processes, arguments.samples)
+    count = write_index(arguments.folder)
+    sheet = write_contact_sheet(arguments.folder)
+    print(f'wrote {arguments.folder}/index.csv with {count} frames; look at {sheet}')
+    return 0
+
+
+def render(
+    folder: Path, seeds: range, camera: Intrinsics, processes: int, samples: int = 2
+) -> None:
+    """Render the scenes of seeds that folder does not hold yet."""
+    (folder / 'scenes').mkdir(parents=True, exist_ok=True)
+    missing = [seed for seed in seeds if not _rows_path(folder, seed).is_file()]
+    # each process draws with one thread of its own, which beats many threads on one picture
+    os.environ['LP_NUM_THREADS'] = '1'
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=_open_studio,
+        initargs=(camera, samples),
+    ) as pool:
+        work = [pool.submit(_render_scene, folder, seed) for seed in missing]
+        bar = tqdm(total=len(seeds), initial=len(seeds) - len(missing), unit='scene')
+        for done in as_completed(work):
+            done.result()
+            bar.update()
+        bar.close()
+
+
+def write_index(folder: Path) -> int:
+    """Write index.csv of all whole scenes in a folder; give the number of frames."""
+    rows = []
+    for path in sorted((folder / 'scenes').glob('*.csv')):
+        with path.open(newline='') as file:
+            rows += list(csv.DictReader(file))
+    _write_rows(folder / 'index.csv', rows)
+    return len(rows)
+
+
+def write_contact_sheet(folder: Path) -> Path:
+    """Draw some frames of a folder: picture, labels, depth in a row; give the picture's path."""
+    rows = read_index(folder / 'index.csv')
+    space, lines = label_space(LABEL_SPACE), []
+    for index in np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int):
+        labels, depth = rows[index].read_labels(), rows[index].read_depth()
+        if labels is None or depth is None:
+            raise ValueError(f'{folder}/index.csv is not of rendered frames: labels are missing')
+        depth_m = np.where(labels == SKY, np.float32(np.inf), depth)
+        views = (
+            *(rows[index].read_picture(), colour_labels(labels, space)),
+            colour_depth(depth_m, SHEET_RANGE_M),
+        )
+        lines.append(
+            np.hstack([cv2.resize(v, SHEET_PX, interpolation=cv2.INTER_AREA) for v in views])
+        )
+    return folder / _write(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
+
+
+def _open_studio(camera: Intrinsics, samples: int) -> None:
+    global _studio
+    cv2.setNumThreads(1)
+    _studio = Studio(camera, samples=samples)
+
+
+def _render_scene(folder: Path, seed: int) -> None:
+    if _studio is None:
+        raise RuntimeError('the process has no studio')
+    split = 'val' if seed % VALIDATION_EVERY == VALIDATION_EVERY - 1 else 'train'
+    rows = [
+        write_frame(folder, f'{seed:06}_{index:02}', frame, _studio.intrinsics, split)
+        for index, frame in enumerate(_studio.views(seed))
+    ]
+    _write_rows(_rows_path(folder, seed), rows)
+
+
+def write_frame(
+    folder: Path, name: str, frame: Frame, camera: Intrinsics, split: str
+) -> dict[str, Any]:
+    """Write the files of a frame; give its row of the index."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, frame.jpeg_quality]
+    depth = np.where(np.isfinite(frame.truth.depth), frame.truth.depth, 0.0)
+    units = np.rint(depth * DEPTH_UNITS_PER_METRE)
+    units[units > np.iinfo(np.uint16).max] = 0
+    paths = {
+        'image': _write(folder, f'images/{name}.jpg', frame.picture[..., ::-1], quality),
+        'labels': _write(folder, f'labels/{name}.png', frame.truth.labels),
+        'depth': _write(folder, f'depth/{name}.png', units.astype(np.uint16)),
+        'normals': _write(folder, f'normals/{name}.png', encode_normals(frame.truth.normals)),
+    }
+    known = {
+        **{'label_space': LABEL_SPACE, 'label_source': 'rendered', 'depth_source': 'rendered'},
+        **{'fx_px': camera.fx_px, 'fy_px': camera.fy_px},
+        **{'cx_px': camera.cx_px, 'cy_px': camera.cy_px},
+        **{'split': split, 'source': SOURCE, 'licence': LICENCE},
+    }
+    pose = dict(zip(POSE_COLUMNS, frame.moment.camera[:3].ravel().round(6).tolist(), strict=True))
+    return {**paths, **known, **pose}
+
+
+def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Encode unit vectors (H, W, 3), NaN unknown, for OpenCV to write; see read_normals."""
+    values = np.where(np.isnan(normals), 0.0, normals * NORMALS_UNIT + NORMALS_ZERO)
+    return np.ascontiguousarray(np.rint(values).astype(np.uint8)[..., ::-1])
+
+
+def _rows_path(folder: Path, seed: int) -> Path:
+    return folder / 'scenes' / f'{seed:06}.csv'
+
+
+def _write(folder: Path, name: str, image: NDArray[Any], options: list[int] | None = None) -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), image, options or []):
+        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
+    return name
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows, whole or not at all."""
+    part = path.with_suffix('.part')
+    with part.open('w', newline='') as file:
+        writer = csv.DictWriter(file, INDEX_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)

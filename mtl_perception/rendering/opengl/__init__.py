@@ -1,0 +1,1 @@
+"""OpenGL without a screen: meshes, textures, shaders, and what draws them."""

@@ -1,0 +1,1 @@
+"""Street scenes: where things stand, and their shapes."""

@@ -1,0 +1,160 @@
+"""What stands beside the road: lamps, signs, lights, fences, walls, bins."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from mtl_perception.rendering.opengl.mesh import (
+    box,
+    disc,
+    Floats,
+    joined,
+    Material,
+    Mesh,
+    quads,
+    tube,
+)
+from mtl_perception.rendering.opengl.textures import Layer
+
+from .street import OBJECT
+
+_GALVANISED = Material(OBJECT, (0.55, 0.56, 0.57), gloss=0.2)
+_BACK = Material(OBJECT, (0.6, 0.6, 0.6))
+
+
+def lamp(rng: np.random.Generator) -> Mesh:
+    """Build a street lamp whose arm reaches along x."""
+    height, arm = float(rng.uniform(4.0, 9.0)), float(rng.uniform(0.4, 2.2))
+    tone = float(rng.uniform(0.2, 0.6))
+    steel = Material(OBJECT, (tone, tone * 1.02, tone), gloss=0.2)
+    path = [(0, 0, -0.2), (0, 0, height * 0.9), (0.3 * arm, 0, height), (arm, 0, height + 0.1)]
+    head = box((0.7, 0.22, 0.14), (arm + 0.2, 0, height + 0.1), Material(OBJECT, (0.8, 0.8, 0.78)))
+    return joined([tube(path, [0.09, 0.07, 0.045, 0.04], steel), head])
+
+
+def sign(rng: np.random.Generator) -> Mesh:
+    """Build a traffic sign that faces -x."""
+    height = float(rng.uniform(2.0, 3.0))
+    face = Material(
+        OBJECT, (1, 1, 1), int(rng.choice([Layer.SIGN_LIMIT, Layer.SIGN_STOP, Layer.SIGN_BLUE]))
+    )
+    radius = float(rng.uniform(0.28, 0.42))
+    pole = tube([(0, 0, -0.2), (0, 0, height + radius)], 0.032, _GALVANISED)
+    if rng.random() < 0.3:
+        plate = [
+            (-0.04, y, height + z)
+            for y, z in ((0.45, -0.3), (-0.45, -0.3), (-0.45, 0.3), (0.45, 0.3))
+        ]
+        blue = Material(OBJECT, tuple(rng.uniform(0.1, 0.9, 3)))
+        return joined([pole, quads([plate], blue)])
+    return joined(
+        [
+            pole,
+            disc((-0.045, 0, height), (-1, 0, 0), radius, face),
+            disc((-0.035, 0, height), (1, 0, 0), radius, _BACK),
+        ]
+    )
+
+
+def traffic_light(rng: np.random.Generator) -> Mesh:
+    """Build a traffic light that faces -x."""
+    pole = tube([(0, 0, -0.2), (0, 0, 3.2)], 0.06, _GALVANISED)
+    case = box((0.25, 0.3, 0.9), (0, 0, 2.9), Material(OBJECT, (0.08, 0.1, 0.08)))
+    lit = int(rng.integers(3))
+    parts = [pole, case]
+    for k, colour in enumerate(((0.9, 0.1, 0.08), (0.9, 0.6, 0.05), (0.1, 0.8, 0.35))):
+        glow = 1.0 if k == lit else 0.0
+        dim = tuple(c * (1.0 if k == lit else 0.25) for c in colour)
+        parts.append(
+            disc((-0.13, 0, 3.2 - 0.3 * k), (-1, 0, 0), 0.1, Material(OBJECT, dim, glow=glow))
+        )
+    return joined(parts)
+
+
+def bin_or_box(rng: np.random.Generator) -> Mesh:
+    """Build a waste bin, a bollard or a cabinet."""
+    kind = rng.integers(3)
+    if kind == 0:
+        colour = Material(OBJECT, tuple(rng.uniform(0.1, 0.5, 3)), gloss=0.1)
+        size = rng.uniform([0.5, 0.5, 0.9], [0.8, 0.8, 1.2])
+        return joined(
+            [
+                box(size, (0, 0, size[2] / 2), colour),
+                box((size[0] * 1.08, size[1] * 1.08, 0.08), (0, 0, size[2]), _BACK),
+            ]
+        )
+    if kind == 1:
+        return tube([(0, 0, -0.1), (0, 0, 0.9)], 0.07, Material(OBJECT, (0.75, 0.75, 0.72)))
+    size = rng.uniform([0.3, 0.7, 1.0], [0.45, 1.4, 1.5])
+    return box(size, (0, 0, size[2] / 2), Material(OBJECT, (0.55, 0.57, 0.53)))
+
+
+def wall(rng: np.random.Generator, line: Floats, height: float) -> Mesh:
+    """Build a wall along a line (P, 3)."""
+    layer = int(rng.choice([Layer.BRICK, Layer.STONE, Layer.PLASTER]))
+    tone = float(rng.uniform(0.5, 0.9))
+    material = Material(OBJECT, (tone, tone * 0.92, tone * 0.84), layer)
+    return _ribbon(line, height, 0.25, material, 2.0)
+
+
+def fence(rng: np.random.Generator, line: Floats, height: float) -> Mesh:
+    """Build a fence of pickets or of wire along a line (P, 3)."""
+    tone = float(rng.uniform(0.25, 0.85))
+    wood = Material(OBJECT, (tone, tone * 0.85, tone * 0.7))
+    parts = [tube([p - [0, 0, 0.2], p + [0, 0, height]], 0.045, wood, 5) for p in line]
+    if rng.random() < 0.5:
+        wire = Material(OBJECT, (0.5, 0.55, 0.5), Layer.WIRE, foliage=True)
+        return joined([*parts, _ribbon(line, height, 0.0, wire, 0.6)])
+    for a, b in pairwise(line):
+        for level in (0.25, 0.8):
+            up = np.array([0, 0, level * height])
+            parts.append(tube([a + up, b + up], 0.03, wood, 4))
+        count = max(2, round(float(np.linalg.norm(b - a)) / 0.16))
+        feet = a + np.outer((np.arange(count) + 0.5) / count, b - a) + [0, 0, 0.06]
+        along = (b - a) / np.linalg.norm(b - a) * 0.045
+        high = np.array([0, 0, height])
+        corners = np.stack(
+            [feet - along, feet + along, feet + along + high, feet - along + high], 1
+        )
+        parts.append(quads(corners, wood))
+    return joined(parts)
+
+
+def guard_rail(line: Floats) -> Mesh:
+    """Build a guard rail along a line (P, 3)."""
+    parts = [tube([p - [0, 0, 0.3], p + [0, 0, 0.7]], 0.05, _GALVANISED, 5) for p in line[::2]]
+    raised = line + [0, 0, 0.42]
+    return joined([*parts, _ribbon(raised, 0.31, 0.06, _GALVANISED, 1.0)])
+
+
+def _ribbon(
+    line: Floats, height: float, thickness: float, material: Material, tile: float
+) -> Mesh:
+    """Build an upright strip along a line, with a top where it is thick."""
+    along = np.gradient(line, axis=0)
+    aside = np.stack([-along[:, 1], along[:, 0], 0 * along[:, 0]], -1)
+    aside *= thickness / 2 / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
+    run = np.concatenate([[0], np.linalg.norm(np.diff(line, axis=0), axis=1).cumsum()]) / tile
+    up = np.array([0, 0, height])
+    low = np.array([0, 0, 0.25 if thickness > 0.1 else 0.0])
+    parts = []
+    for side in (1, -1) if thickness else (1,):
+        edge = line + side * aside
+        corners = np.stack([edge[:-1] - low, edge[1:] - low, edge[1:] + up, edge[:-1] + up], 1)
+        uv = np.stack(
+            [
+                np.column_stack([run[:-1], 0 * run[1:] + (height / tile)]),
+                np.column_stack([run[1:], 0 * run[1:] + (height / tile)]),
+                np.column_stack([run[1:], 0 * run[1:]]),
+                np.column_stack([run[:-1], 0 * run[1:]]),
+            ],
+            1,
+        )
+        parts.append(quads(corners, material, uv))
+    if thickness:
+        left, right = line + aside + up, line - aside + up
+        parts.append(quads(np.stack([left[:-1], right[:-1], right[1:], left[1:]], 1), material))
+        for end in (0, -1):
+            cap = [left[end] - up - low, right[end] - up - low, right[end], left[end]]
+            parts.append(quads([cap], material))
+    return joined(parts)

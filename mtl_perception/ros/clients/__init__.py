@@ -1,0 +1,1 @@
+"""Programs that stand beside the node: a probe that measures it, a viewer of its topics."""

@@ -1,0 +1,158 @@
+"""A camera and a consumer in one process: how the node answers, second by second.
+
+Each line of the output is JSON: the time since the start, pictures sent and answered so far, and
+the latencies of the second's answers.
+"""
+
+import argparse
+from array import array
+from collections.abc import Sequence
+import json
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from mtl_perception.products import DEPTH, LABELS, POINTS
+
+_OUTPUTS = {LABELS: Image, DEPTH: Image, POINTS: PointCloud2}
+_PICTURES = 16
+# a picture that is not answered by then never will be
+_FORGET_S = 10.0
+_CALIBRATE_EVERY_S = 1.0
+
+
+class Probe(Node):  # type: ignore[misc]
+    """Publishes pictures at a rate, and takes the time until all outputs of each have come.
+
+    Latency is by the clock of this process, from handing over the picture to the arrival of the
+    last of its outputs.
+    """
+
+    def __init__(self, size: tuple[int, int], rate_hz: float) -> None:
+        """Draw the pictures, (width, height), and begin as soon as the node listens."""
+        super().__init__('probe')
+        self._pictures = _draw(size)
+        self._info = _camera_info(size)
+        self._sent = self._answered = 0
+        # stamp → when sent, outputs that have not come yet
+        self._waiting: dict[tuple[int, int], tuple[float, set[str]]] = {}
+        self._latencies_ms: list[float] = []
+        self._began_s: float | None = None
+        qos = QoSProfile(depth=5)
+        self._images = self.create_publisher(Image, 'image', qos)
+        self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
+        for topic, kind in _OUTPUTS.items():
+            self.create_subscription(kind, topic, self._receiver(topic), qos)
+        self.create_timer(1.0 / rate_hz, self._send)
+        self.create_timer(_CALIBRATE_EVERY_S, self._report)
+
+    def _send(self) -> None:
+        if self._images.get_subscription_count() == 0:
+            return
+        stamp = self.get_clock().now().to_msg()
+        picture = self._pictures[self._sent % _PICTURES]
+        picture.header.stamp = stamp
+        now_s = time.monotonic()
+        if self._began_s is None:
+            self._began_s = now_s
+        self._waiting[stamp.sec, stamp.nanosec] = now_s, set(_OUTPUTS)
+        self._sent += 1
+        self._images.publish(picture)
+
+    def _receiver(self, topic: str) -> Any:
+        def receive(message: Any) -> None:
+            stamp = message.header.stamp.sec, message.header.stamp.nanosec
+            if stamp not in self._waiting:
+                return
+            sent_s, missing = self._waiting[stamp]
+            missing.discard(topic)
+            if not missing:
+                del self._waiting[stamp]
+                self._answered += 1
+                self._latencies_ms.append(1000 * (time.monotonic() - sent_s))
+
+        return receive
+
+    def _report(self) -> None:
+        self._infos.publish(self._info)
+        if self._began_s is None:
+            return
+        now_s = time.monotonic()
+        self._waiting = {k: v for k, v in self._waiting.items() if now_s - v[0] < _FORGET_S}
+        line = {
+            't_s': round(now_s - self._began_s, 3),
+            'sent': self._sent,
+            'answered': self._answered,
+            'waiting': len(self._waiting),
+            'latencies_ms': [round(latency, 2) for latency in self._latencies_ms],
+        }
+        self._latencies_ms.clear()
+        print(json.dumps(line), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Probe until Ctrl-C or SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--width', type=int, default=640)
+    parser.add_argument('--height', type=int, default=480)
+    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second')
+    options = parser.parse_args(arguments)
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    try:
+        # the executor itself does not keep it
+        probe = Probe((options.width, options.height), options.rate)
+        executor.add_node(probe)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown()
+        rclpy.try_shutdown()
+
+
+def _draw(size: tuple[int, int]) -> list[Image]:
+    """Draw pictures of blobs, as messages without a stamp."""
+    random = np.random.default_rng(0)
+    blobs = random.integers(0, 256, (_PICTURES, 8, 12, 3), dtype=np.uint8)
+    return [_message(cv2.resize(b, size, interpolation=cv2.INTER_CUBIC)) for b in blobs]
+
+
+def _message(picture: NDArray[np.uint8]) -> Image:
+    height, width, _ = picture.shape
+    message = Image(
+        height=height,
+        width=width,
+        encoding='rgb8',
+        step=3 * width,
+        data=array('B', picture.tobytes()),
+    )
+    message.header.frame_id = 'camera_optical_frame'
+    return message
+
+
+def _camera_info(size: tuple[int, int]) -> CameraInfo:
+    """Give a camera that sees 90 degrees across."""
+    width, height = size
+    f_px = width / 2
+    return CameraInfo(
+        width=width,
+        height=height,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=[f_px, 0.0, width / 2, 0.0, f_px, height / 2, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[f_px, 0.0, width / 2, 0.0, 0.0, f_px, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+if __name__ == '__main__':
+    main()

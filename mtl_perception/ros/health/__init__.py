@@ -1,0 +1,1 @@
+"""How the node fares: measured, judged in words, published each second."""

@@ -1,0 +1,165 @@
+"""What is wrong with a camera, in words; one function for each thing that can be."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mtl_perception.ros.calibration.scale_check import Scale
+from mtl_perception.ros.health.measurements import Interval
+from mtl_perception.ros.parameters import Parameters
+
+# a stamp that is newer than now, or older than this, is of another clock
+_SAME_CLOCK_S = (-0.5, 60.0)
+
+
+class Level(IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something wrong, and how much."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """A camera at the time of a report.
+
+    `silence` says who publishes on the topic of images, `info_lack` what is missing in
+    camera_info, '' if nothing is or nobody needs it.
+    """
+
+    image_topic: str
+    info_topic: str
+    interval: Interval
+    parameters: Parameters
+    silence: str
+    info_lack: str
+    scale: Scale | None = None
+    lidar_fault: str = ''
+
+
+def is_same_clock(stamp_age_s: float) -> bool:
+    """Tell whether a stamp so old can be of the node's clock."""
+    return _SAME_CLOCK_S[0] <= stamp_age_s <= _SAME_CLOCK_S[1]
+
+
+def causes_of(state: CameraState) -> list[Cause]:
+    """List what is wrong with a camera, the worst first."""
+    found = [cause for look in _LOOKS for cause in look(state)]
+    return sorted(found, key=lambda cause: -cause.level)
+
+
+def _no_image(state: CameraState) -> Iterator[Cause]:
+    interval = state.interval
+    waited_s = interval.active_s if interval.since_image_s is None else interval.since_image_s
+    if waited_s > state.parameters.diagnostics_no_image_s:
+        ever = 'since activation' if interval.since_image_s is None else 'any more'
+        yield Cause(
+            Level.ERROR,
+            f'no image on {state.image_topic} {ever}, for {waited_s:.1f} s: {state.silence}',
+        )
+
+
+def _bad_images(state: CameraState) -> Iterator[Cause]:
+    counters = state.interval.counters
+    if counters.bad:
+        yield Cause(
+            Level.WARN,
+            f'{counters.bad} of {counters.received} images could not be read, the last for: '
+            f'{state.interval.last_fault}',
+        )
+
+
+def _failures(state: CameraState) -> Iterator[Cause]:
+    if state.interval.counters.failed:
+        yield Cause(
+            Level.ERROR,
+            f'{state.interval.counters.failed} images could not be answered, the last for: '
+            f'{state.interval.last_failure}',
+        )
+
+
+def _no_camera_info(state: CameraState) -> Iterator[Cause]:
+    if state.info_lack:
+        yield Cause(
+            Level.WARN,
+            f'points and the focal correction of depth wait for a camera_info on '
+            f'{state.info_topic}: {state.info_lack}',
+        )
+
+
+def _late(state: CameraState) -> Iterator[Cause]:
+    limit_ms = state.parameters.diagnostics_max_latency_ms
+    if state.interval.end_to_end_ms is not None and state.interval.end_to_end_ms[1] > limit_ms:
+        yield Cause(
+            Level.WARN,
+            f'latency is {state.interval.end_to_end_ms[1]:.0f} ms (p95), above '
+            f'diagnostics.max_latency_ms {limit_ms:g}; use a faster device or smaller images',
+        )
+
+
+def _skipped(state: CameraState) -> Iterator[Cause]:
+    counters, most = state.interval.counters, state.parameters.diagnostics_max_skipped
+    if counters.skipped > most * max(counters.received, 1):
+        yield Cause(
+            Level.WARN,
+            f'{counters.skipped} of {counters.received} images were dropped for newer ones, more '
+            f'than diagnostics.max_skipped {most:g}; the camera is faster than the network',
+        )
+
+
+def _other_clock(state: CameraState) -> Iterator[Cause]:
+    age_s = state.interval.stamp_age_s
+    if age_s is not None and not is_same_clock(age_s):
+        past = f'{age_s:.1f} s old' if age_s > 0 else f'{-age_s:.1f} s in the future'
+        yield Cause(
+            Level.WARN,
+            f'stamps are of another clock, {past} when answered; set use_sim_time for a bag, or '
+            'synchronise the clocks of the machines',
+        )
+
+
+def _resized(state: CameraState) -> Iterator[Cause]:
+    size, former = state.interval.size, state.interval.former_size
+    if size is not None and former is not None:
+        yield Cause(
+            Level.WARN,
+            f'the camera changed from {former[0]}x{former[1]} to {size[0]}x{size[1]}; the network '
+            'was compiled anew',
+        )
+
+
+def _wrong_scale(state: CameraState) -> Iterator[Cause]:
+    if state.lidar_fault:
+        yield Cause(Level.WARN, state.lidar_fault)
+    parameters, scale = state.parameters, state.scale
+    if scale is None or parameters.lidar_apply:
+        return
+    if abs(scale.ratio - 1) > parameters.lidar_max_error:
+        yield Cause(
+            Level.WARN,
+            f'the lidar measures {scale.ratio:.3f} times the depth; set depth_scale to '
+            f'{parameters.depth_scale * scale.ratio:.3f}, or lidar.apply',
+        )
+
+
+_LOOKS: tuple[Callable[[CameraState], Iterator[Cause]], ...] = (
+    _no_image,
+    _failures,
+    _bad_images,
+    _no_camera_info,
+    _other_clock,
+    _late,
+    _skipped,
+    _resized,
+    _wrong_scale,
+)

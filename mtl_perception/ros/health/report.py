@@ -1,0 +1,103 @@
+"""Diagnostics of the cameras and of the model, as messages."""
+
+from collections.abc import Mapping, Sequence
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+import torch
+
+from mtl_perception.ros.health.causes import CameraState, Cause, causes_of, is_same_clock, Level
+from mtl_perception.ros.pipeline.recovering_engine import RecoveringEngine
+
+
+def camera_status(
+    name: str, hardware_id: str, state: CameraState, paused: bool
+) -> DiagnosticStatus:
+    """Report on a camera."""
+    quiet = 'paused by ~/enable' if paused else 'serving'
+    if not paused and state.interval.counters.unwanted:
+        quiet = 'waiting: nobody subscribes to its outputs'
+    return status(name, hardware_id, causes_of(state), quiet, _values(state))
+
+
+def model_status(
+    name: str, engine: RecoveringEngine, compiled: str, shortages: Sequence[Cause]
+) -> DiagnosticStatus:
+    """Report on the model and where it runs."""
+    card, causes = engine.card, [*shortages]
+    if engine.fallback:
+        causes.append(
+            Cause(
+                Level.WARN,
+                f'the CPU serves, as {engine.fallback}; free some, then deactivate, clean up and '
+                'configure',
+            )
+        )
+    values = {
+        'model': card.name,
+        'tasks': ', '.join(card.tasks),
+        'label space': card.label_space,
+        'sha256': card.sha256,
+        'licence': card.licence,
+        'training focal length (px)': str(card.training_f_px),
+        'backend': engine.backend,
+        'device': engine.device,
+        'compiled': compiled,
+        **_gpu_memory(engine.device),
+    }
+    return status(name, card.name, causes, f'{engine.backend} on {engine.device}', values)
+
+
+def status(
+    name: str, hardware_id: str, causes: Sequence[Cause], quiet: str, values: Mapping[str, str]
+) -> DiagnosticStatus:
+    """Make a status; quiet is its message where nothing is wrong."""
+    level = max((cause.level for cause in causes), default=Level.OK)
+    return DiagnosticStatus(
+        level=bytes([level]),
+        name=name,
+        message='; '.join(cause.sentence for cause in causes) or quiet,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def _values(state: CameraState) -> dict[str, str]:
+    interval = state.interval
+    counters, seconds = interval.counters, max(interval.seconds, 1e-3)
+    values = {
+        'image topic': state.image_topic,
+        'images per second': f'{counters.received / seconds:.1f}',
+        'answers per second': f'{counters.answered / seconds:.1f}',
+        'dropped for newer ones': str(counters.skipped),
+        'not wanted': str(counters.unwanted),
+        'bad': str(counters.bad),
+        'failed': str(counters.failed),
+    }
+    if interval.size is not None:
+        values['size'] = f'{interval.size[0]}x{interval.size[1]}'
+    if interval.end_to_end_ms is not None and interval.network_ms is not None:
+        values['network (ms)'] = f'{interval.network_ms:.1f}'
+        values['end to end (ms)'] = f'{interval.end_to_end_ms[0]:.1f}'
+        values['end to end, p95 (ms)'] = f'{interval.end_to_end_ms[1]:.1f}'
+    if interval.stamp_age_s is not None and is_same_clock(interval.stamp_age_s):
+        values['now - stamp (ms)'] = f'{interval.stamp_age_s * 1e3:.1f}'
+    if state.scale is not None:
+        scale = state.scale
+        values['lidar / depth'] = f'{scale.ratio:.4f}'
+        values['its deviation'] = f'{scale.deviation:.4f} over {scale.frames} frames'
+        values['points compared'] = str(scale.points)
+        values['applied'] = str(state.parameters.lidar_apply)
+    return values
+
+
+def _gpu_memory(device: str) -> dict[str, str]:
+    if not device.startswith('cuda'):
+        return {}
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except (AssertionError, RuntimeError):  # whatever ails the GPU, the report must come
+        return {'GPU memory': 'the GPU does not say'}
+    return {
+        'GPU memory in use (MB)': f'{(total - free) / 1e6:.0f} of {total / 1e6:.0f}',
+        'GPU memory of this node (MB)': f'{torch.cuda.memory_reserved(device) / 1e6:.0f}',
+    }

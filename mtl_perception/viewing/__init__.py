@@ -1,0 +1,1 @@
+"""Looking at what a robot sees and answers, in the rerun viewer; imports no ROS."""

@@ -1,0 +1,94 @@
+from dataclasses import replace
+import re
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from made_state import SCALE, state
+
+from mtl_perception.ros.health.causes import CameraState, causes_of, is_same_clock, Level
+from mtl_perception.ros.health.measurements import Counters
+
+
+def test_nothing_is_wrong_with_a_camera_that_serves() -> None:
+    assert causes_of(state()) == []
+    assert causes_of(state(scale=replace(SCALE, ratio=1.05))) == []
+
+
+CAUSES: dict[str, tuple[CameraState, Level, str]] = {
+    'never an image': (
+        state(since_image_s=None),
+        Level.ERROR,
+        'no image on /image since activation, for 60.0 s: nobody publishes there; start the',
+    ),
+    'no image any more': (
+        state(since_image_s=2.5),
+        Level.ERROR,
+        'no image on /image any more, for 2.5 s: nobody publishes there',
+    ),
+    'failed': (
+        state(counters=Counters(10, 7, failed=3), last_failure='RuntimeError: no'),
+        Level.ERROR,
+        '3 images could not be answered, the last for: RuntimeError: no',
+    ),
+    'bad': (
+        state(counters=Counters(10, 7, bad=3), last_fault="encoding 'rgb9'"),
+        Level.WARN,
+        "3 of 10 images could not be read, the last for: encoding 'rgb9'",
+    ),
+    'no camera_info': (
+        state(info_lack='there is none of 640x480'),
+        Level.WARN,
+        'wait for a camera_info on /camera_info: there is none of 640x480',
+    ),
+    'late': (
+        state({'diagnostics_max_latency_ms': 50.0}),
+        Level.WARN,
+        'latency is 60 ms (p95), above diagnostics.max_latency_ms 50;',
+    ),
+    'dropped': (
+        state(counters=Counters(30, 10, skipped=20)),
+        Level.WARN,
+        '20 of 30 images were dropped for newer ones, more than diagnostics.max_skipped 0.5;',
+    ),
+    'old stamps': (state(stamp_age_s=400.0), Level.WARN, 'another clock, 400.0 s old'),
+    'stamps to come': (state(stamp_age_s=-3.0), Level.WARN, 'clock, 3.0 s in the future'),
+    'another size': (
+        state(former_size=(1242, 375)),
+        Level.WARN,
+        'the camera changed from 1242x375 to 640x480; the network was compiled anew',
+    ),
+    'no sweep': (
+        state(lidar_fault='no sweep on /lidar: nobody publishes there'),
+        Level.WARN,
+        'no sweep on /lidar: nobody publishes there',
+    ),
+    'wrong scale': (
+        state({'depth_scale': 2.0}, scale=SCALE),
+        Level.WARN,
+        'the lidar measures 1.250 times the depth; set depth_scale to 2.500, or lidar.apply',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', CAUSES)
+def test_each_cause_is_said_in_words(name: str) -> None:
+    made, level, words = CAUSES[name]
+    (cause,) = causes_of(made)
+    assert cause.level == level
+    assert re.search(re.escape(words), cause.sentence)
+
+
+def test_the_worst_comes_first() -> None:
+    found = causes_of(state(stamp_age_s=400.0, since_image_s=30.0, scale=SCALE))
+    assert [cause.level for cause in found] == [Level.ERROR, Level.WARN, Level.WARN]
+
+
+def test_an_applied_scale_is_no_fault() -> None:
+    assert causes_of(state({'lidar_apply': True}, scale=SCALE)) == []
+
+
+def test_a_stamp_is_of_the_same_clock_if_it_is_a_little_old() -> None:
+    ages_s = (-3.0, -0.1, 0.0, 5.0, 100.0)
+    assert [is_same_clock(age) for age in ages_s] == [False, True, True, True, False]

@@ -1,0 +1,239 @@
+"""Rendered frames: their geometry is exact, and they are what the seed says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+import pytest
+import rendered
+
+from mtl_perception.geometry import Intrinsics, RayTable
+from mtl_perception.label_space import label_space
+from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.recordings.kitti import read_drive
+from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
+from mtl_perception.rendering import dataset
+from mtl_perception.rendering.drive import Frame, with_room
+from mtl_perception.rendering.opengl.renderer import Moment, Truth
+from mtl_perception.rendering.ranges import Ranges
+from mtl_perception.rendering.recording import Description, write_drive
+from mtl_perception.rendering.scene.layout import draw_scene, Scene
+from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
+
+SEEDS = (1, 2, 6)
+IDS = {name: index for index, name in enumerate(label_space('road8').names)}
+
+
+@pytest.fixture(scope='module', params=SEEDS)
+def still(request: pytest.FixtureRequest) -> list[Frame]:
+    """Two frames, 0.2 s apart, of a scene in which only the camera moves."""
+    studio = rendered.studio()
+    rng = np.random.default_rng((request.param, 1))
+    scene = draw_scene(rng, studio.ranges)
+    scene = replace(scene, movers=tuple(replace(m, speed_mps=0.0) for m in scene.movers))
+    path = replace(drawn_path(rng), speed_mps=8.0)
+    scene = with_room(scene, path, [0.0, 0.2])
+    return [studio.frame(scene, path, time_s, rng) for time_s in (0.0, 0.2)]
+
+
+def drawn_path(rng: np.random.Generator) -> 'rendered.Path':
+    return rendered.Path.drawn(rng, Ranges())
+
+
+def points_of(truth: Truth) -> NDArray[np.float32]:
+    return RayTable(rendered.CAMERA).points(truth.depth)
+
+
+def test_depth_of_a_frame_lands_on_the_depth_of_the_next(still: list[Frame]) -> None:
+    first, second = still
+    to_second = np.linalg.inv(second.moment.camera) @ first.moment.camera
+    points = points_of(first.truth)
+    seen = np.isfinite(points[..., 2]) & (points[..., 2] < 80)
+    moved = points[seen] @ to_second[:3, :3].T + to_second[:3, 3]
+    k = rendered.CAMERA
+    u = np.rint(k.fx_px * moved[:, 0] / moved[:, 2] + k.cx_px).astype(int)
+    v = np.rint(k.fy_px * moved[:, 1] / moved[:, 2] + k.cy_px).astype(int)
+    inside = (moved[:, 2] > 1) & (u >= 0) & (u < k.width) & (v >= 0) & (v < k.height)
+    there = second.truth.depth[v[inside], u[inside]]
+    error = np.abs(there / moved[inside, 2] - 1)
+    # hidden there by something nearer, or uncovered: not the same surface
+    same = error < 0.2
+    assert same.mean() > 0.85
+    assert np.median(error[same]) < 0.01
+
+
+def test_normals_agree_with_the_gradients_of_depth(still: list[Frame]) -> None:
+    truth = still[0].truth
+    points = points_of(truth)
+    across = points[1:-1, 2:] - points[1:-1, :-2]
+    down = points[2:, 1:-1] - points[:-2, 1:-1]
+    normals = np.cross(down, across)
+    with np.errstate(invalid='ignore'):
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    expected = truth.normals[1:-1, 1:-1]
+    # away from borders and leaves, where neighbours lie on other surfaces
+    flat = np.isin(truth.labels[1:-1, 1:-1], (IDS['road'], IDS['building'], IDS['sidewalk']))
+    flat &= points[1:-1, 1:-1, 2] < 25
+    cosine = (normals * expected).sum(-1)[flat]
+    angle = np.degrees(np.arccos(np.clip(cosine[np.isfinite(cosine)], -1, 1)))
+    assert np.median(angle) < 0.5
+    assert np.mean(angle < 5) > 0.85
+
+
+def test_normals_are_units_that_face_the_camera(still: list[Frame]) -> None:
+    truth = still[0].truth
+    solid = np.isfinite(truth.depth)
+    normals, points = truth.normals[solid], points_of(truth)[solid]
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-4)
+    assert ((normals * points).sum(1) <= 1e-4).all()
+
+
+def test_borders_of_labels_are_borders_of_depth(still: list[Frame]) -> None:
+    """Around vehicles and people labels change where depth jumps, or where they stand."""
+    truth = still[0].truth
+    depth = np.where(np.isfinite(truth.depth), truth.depth, 500.0)
+    body = np.isin(truth.labels, (IDS['vehicle'], IDS['person']))
+    ratio = np.maximum(depth[:, 1:], depth[:, :-1]) / np.minimum(depth[:, 1:], depth[:, :-1])
+    border = body[:, 1:] != body[:, :-1]
+    if border.sum() < 50:
+        pytest.skip('hardly anybody is in this view')
+    assert np.mean(ratio[border] > 1.03) > 5 * np.mean(ratio[~border] > 1.03)
+    assert np.mean(ratio[border] > 1.03) > 0.6
+
+
+def test_sky_alone_is_infinitely_far(still: list[Frame]) -> None:
+    truth = still[0].truth
+    assert np.array_equal(truth.labels == IDS['sky'], np.isposinf(truth.depth))
+    assert np.array_equal(np.isnan(truth.normals).any(-1), np.isposinf(truth.depth))
+    assert (truth.depth > 0.2).all()
+    assert set(np.unique(truth.labels)) <= set(IDS.values())
+
+
+def test_the_road_lies_as_far_below_the_camera_as_it_should(still: list[Frame]) -> None:
+    frame = still[0]
+    points = points_of(frame.truth)
+    near = (frame.truth.labels == IDS['road']) & (frame.truth.depth < 12)
+    camera = frame.moment.camera
+    # the road's slope turns the camera with it: height along the camera's own vertical
+    low, high = Ranges().camera_height
+    height = (points[near] @ camera[:3, :3].T)[:, 2]
+    assert low - 0.45 < -np.median(height) < high + 0.45
+
+
+def test_the_picture_shows_the_scene(still: list[Frame]) -> None:
+    """Neighbouring pixels differ more where labels change, and the road is no sky."""
+    frame = still[0]
+    grey = frame.picture.mean(2)
+    step = np.abs(np.diff(grey, axis=1))
+    border = np.diff(frame.truth.labels.astype(int), axis=1) != 0
+    assert step[border].mean() > 1.5 * step[~border].mean()
+    if (frame.truth.labels == IDS['sky']).mean() > 0.02:
+        sky, road = (grey[frame.truth.labels == IDS[name]].mean() for name in ('sky', 'road'))
+        assert sky > road
+
+
+def test_a_seed_makes_one_drive() -> None:
+    first, again, other = (next(rendered.frames(seed, 1)) for seed in (1, 1, 2))
+    assert np.array_equal(first.picture, again.picture)
+    assert np.array_equal(first.truth.depth, again.truth.depth)
+    assert not np.array_equal(first.picture, other.picture)
+
+
+def test_nobody_is_driven_over() -> None:
+    for frame in rendered.frames(5, 12):
+        bumper = frame.truth.depth[120:, 200:420]
+        assert bumper.min() > 2.0
+
+
+def test_every_kind_of_street_and_class_comes_up() -> None:
+    studio, seen = rendered.studio(), set()
+    for kind in Ranges().streets:
+        shares = {name: float(name == kind) for name in Ranges().streets}
+        rng = np.random.default_rng(4)
+        scene = draw_scene(rng, replace(Ranges(), streets=shares, people_per_100_m=(8.0, 9.0)))
+        assert scene.street.kind == kind
+        path = replace(drawn_path(rng), start_m=20.0)
+        frame = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng)
+        seen |= set(np.unique(frame.truth.labels).tolist())
+        studio.renderer.release(scene.all_parts())
+    assert seen == set(IDS.values())
+
+
+def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:
+    frame = still[0]
+    rendered.studio()
+    points = Lidar().sweep(frame.moment, np.random.default_rng(0), noise_m=0.0)
+    assert len(points) > 5000
+    optical = points[:, :3] @ LIDAR_IN_CAMERA[:3, :3].T + LIDAR_IN_CAMERA[:3, 3]
+    k = rendered.CAMERA
+    u = np.rint(k.fx_px * optical[:, 0] / optical[:, 2] + k.cx_px).astype(int)
+    v = np.rint(k.fy_px * optical[:, 1] / optical[:, 2] + k.cy_px).astype(int)
+    inside = (u >= 0) & (u < k.width) & (v >= 0) & (v < k.height) & (optical[:, 2] > 1)
+    ratio = optical[inside, 2] / frame.truth.depth[v[inside], u[inside]]
+    # what the lidar sees over an edge the camera may not
+    assert np.median(np.abs(ratio - 1)) < 0.01
+    assert np.mean(np.abs(ratio - 1) < 0.05) > 0.85
+
+
+def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    rendered.studio()
+    camera = Intrinsics(180.0, 180.0, 155.0, 47.0, 310, 94)
+    dataset.render(tmp_path, range(1), camera, processes=1, samples=1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'images').iterdir()}
+    dataset.render(tmp_path, range(2), camera, processes=1, samples=1)
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    assert dataset.write_index(tmp_path) == 2 * len(before)
+    sheet = cv2.imread(str(dataset.write_contact_sheet(tmp_path)))
+    assert sheet.shape == (12 * 188, 3 * 621, 3)
+    assert sheet.std() > 20
+    rows = read_index(tmp_path / 'index.csv', 'train')
+    row = rows[0]
+    depth, labels, normals = row.read_depth(), row.read_labels(), row.read_normals()
+    assert depth is not None
+    assert labels is not None
+    assert normals is not None
+    assert row.read_picture().shape == (94, 310, 3)
+    assert row.f_px == 180.0
+    sky = labels == IDS['sky']
+    assert np.isnan(depth[sky]).all()
+    assert np.isfinite(depth[~sky]).mean() > 0.95
+    assert np.array_equal(np.isnan(normals[..., 0]), sky)
+    np.testing.assert_allclose(np.linalg.norm(normals[~sky], axis=-1), 1.0, atol=0.02)
+
+
+def test_a_drive_is_one_of_kitti_and_becomes_a_bag(tmp_path: Path) -> None:
+    rendered.studio()
+    folder = tmp_path / 'drive'
+    write_drive(folder, Description(seed=2, frames=3, samples=1), Lidar())
+    drive = read_drive(folder)
+    assert len(drive.cameras['image_02'].paths) == 3
+    assert np.diff(drive.cameras['image_02'].stamps_ns).tolist() == [10**8] * 2
+    counts = kitti_to_bag(drive, tmp_path / 'bag', BagOptions())
+    assert counts['/kitti/camera_color_left/image_raw'] == 3
+    assert counts['/kitti/velo/pointcloud'] == 3
+    assert Description.read(folder) == Description(2, 3, 1)
+    with pytest.raises(FileExistsError, match='give a new folder'):
+        write_drive(folder, Description(2, 3, 1))
+
+
+def test_normals_survive_their_encoding() -> None:
+    rng = np.random.default_rng(0)
+    normals = rng.normal(size=(5, 7, 3)).astype(np.float32)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals[2, 3] = np.nan
+    encoded = dataset.encode_normals(normals)
+    assert encoded.dtype == np.uint8
+    assert (encoded[2, 3] == 0).all()
+    assert (np.delete(encoded.reshape(-1, 3), 2 * 7 + 3, 0) > 0).all()
+
+
+def test_a_moment_is_needed_for_a_picture(still: list[Frame]) -> None:
+    scene: Scene = draw_scene(np.random.default_rng(0), Ranges())
+    with pytest.raises(ValueError, match='one moment at least'):
+        rendered.studio().renderer.picture([], scene.light)
+    empty = Moment([], still[0].moment.camera)
+    truth = rendered.studio().renderer.truth(empty)
+    assert np.isposinf(truth.depth).all()
+    assert cv2.countNonZero(truth.labels) == 0

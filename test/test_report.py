@@ -1,0 +1,90 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from made_state import SCALE, state
+
+from mtl_perception.ros.health.causes import Cause, Level
+from mtl_perception.ros.health.measurements import Counters
+from mtl_perception.ros.health.report import camera_status, model_status, status
+
+CARD = SimpleNamespace(
+    name='road8',
+    tasks={'segmentation': 8, 'depth': 1},
+    label_space='road8',
+    sha256='abc',
+    licence='Apache-2.0',
+    training_f_px=721.5,
+)
+
+
+def engine(**changes: str) -> Any:
+    values = {'card': CARD, 'backend': 'torch bfloat16', 'device': 'cpu', 'fallback': ''}
+    return SimpleNamespace(**values | changes)
+
+
+def values_of(made: Any) -> dict[str, str]:
+    return {one.key: one.value for one in made.values}
+
+
+def test_a_camera_reports_rates_times_and_counts() -> None:
+    made = camera_status('node: camera', 'road8', state(scale=SCALE), paused=False)
+    assert (made.level, made.name, made.hardware_id) == (b'\1', 'node: camera', 'road8')
+    assert values_of(made) == {
+        'image topic': '/image',
+        'images per second': '10.0',
+        'answers per second': '8.0',
+        'dropped for newer ones': '2',
+        'not wanted': '0',
+        'bad': '0',
+        'failed': '0',
+        'size': '640x480',
+        'network (ms)': '30.0',
+        'end to end (ms)': '40.0',
+        'end to end, p95 (ms)': '60.0',
+        'now - stamp (ms)': '50.0',
+        'lidar / depth': '1.2500',
+        'its deviation': '0.0100 over 20 frames',
+        'points compared': '3000',
+        'applied': 'False',
+    }
+
+
+def test_the_age_of_a_stamp_of_another_clock_is_no_number() -> None:
+    made = camera_status('camera', '', state(stamp_age_s=1e9), paused=False)
+    assert 'now - stamp (ms)' not in values_of(made)
+    assert 'another clock' in made.message
+
+
+def test_what_is_not_measured_is_left_out() -> None:
+    idle = state(counters=Counters(5, unwanted=5), end_to_end_ms=None, network_ms=None, size=None)
+    made = camera_status('camera', '', idle, paused=False)
+    assert made.message == 'waiting: nobody subscribes to its outputs'
+    assert not {'network (ms)', 'end to end (ms)', 'size'} & values_of(made).keys()
+    assert camera_status('camera', '', idle, paused=True).message == 'paused by ~/enable'
+
+
+def test_the_model_reports_what_runs_where() -> None:
+    made = model_status('model', engine(), 'for 8x4', [])
+    assert (made.level, made.message) == (b'\0', 'torch bfloat16 on cpu')
+    values = values_of(made)
+    assert (values['model'], values['tasks'], values['compiled']) == (
+        *('road8', 'segmentation, depth', 'for 8x4'),
+    )
+    assert values['licence'] == 'Apache-2.0'
+
+
+def test_a_fallback_is_a_warning_with_its_remedy() -> None:
+    made = model_status('model', engine(fallback='the GPU has too little memory: 2 GiB'), '', [])
+    assert made.level == b'\1'
+    assert made.message.startswith('the CPU serves, as the GPU has too little memory: 2 GiB; free')
+
+
+def test_the_message_holds_every_cause_and_the_level_is_the_worst() -> None:
+    causes = [Cause(Level.ERROR, 'one'), Cause(Level.WARN, 'two')]
+    made = status('name', '', causes, 'quiet', {})
+    assert (made.level, made.message) == (b'\2', 'one; two')
+    assert status('name', '', [], 'quiet', {}).message == 'quiet'

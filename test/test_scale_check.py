@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+from made_cloud import make_cloud
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import PointCloud2, PointField
+
+from mtl_perception.geometry import Intrinsics, Transform
+from mtl_perception.recordings.kitti import Drive, read_drive
+from mtl_perception.ros.calibration import scale_check as module
+from mtl_perception.ros.calibration.scale_check import scale_ratios, ScaleCheck
+from mtl_perception.ros.parameters import Parameters
+
+INTRINSICS = Intrinsics(50.0, 50.0, 31.5, 23.5, 64, 48)
+# the lidar stands behind and above the camera, x ahead and z up
+PARAMETERS = Parameters(
+    lidar_check=True,
+    lidar_translation_m=(0.1, -0.2, -0.3),
+    lidar_rotation_xyzw=(0.5, -0.5, 0.5, 0.5),
+)
+TO_CAMERA = Transform.from_quaternion(
+    PARAMETERS.lidar_translation_m, PARAMETERS.lidar_rotation_xyzw
+)
+DEPTH = np.full((48, 64), 8.0, np.float32)
+
+
+def wall(depth_m: float, points: int = 400) -> np.ndarray:
+    """Give points of a wall across the view, in the lidar's frame."""
+    random = np.random.default_rng(0)
+    in_camera = np.stack(
+        [*random.uniform(-4, 4, (2, points)), np.full(points, depth_m)], -1
+    ).astype(np.float32)
+    return (in_camera - TO_CAMERA.translation_m) @ TO_CAMERA.rotation
+
+
+def sweep(second: int, points: np.ndarray) -> PointCloud2:
+    made = make_cloud(points)
+    fields = {name: getattr(made, name) for name in ('height', 'width', 'row_step', 'data')}
+    message = PointCloud2(point_step=made.point_step, **fields)
+    message.fields = [PointField(**vars(field)) for field in made.fields]
+    message.header.stamp.sec = second
+    return message
+
+
+@pytest.fixture
+def make_check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScaleCheck]:
+    monkeypatch.setattr(module, '_EVERY_S', 0.0)
+    return lambda **changes: ScaleCheck(lambda: replace(PARAMETERS, **changes))
+
+
+def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck]) -> None:
+    check = make_check()
+    assert (check.scale, check.swept) == (None, False)
+    for second, depth_m in enumerate((9.9, 10.0, 10.0, 10.1, 30.0)):
+        check.put(sweep(second, wall(depth_m)))
+        check.compare(Time(sec=second), DEPTH, 0.5, INTRINSICS)
+    # 8 m, which will be multiplied by a half, against 10 m; one sweep was of something else
+    assert check.scale.ratio == pytest.approx(2.5, rel=1e-3)
+    assert check.scale.deviation == pytest.approx(0.025, rel=1e-2)
+    assert check.scale.frames == 5
+    assert check.scale.points > 50
+    # another depth_scale is a smaller error at once
+    check.put(sweep(9, wall(10.0)))
+    check.compare(Time(sec=9), DEPTH, 1.25, INTRINSICS)
+    assert check.scale.ratio == pytest.approx(1.0, rel=1e-3)
+    assert check.swept
+
+
+def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
+    make_check: Callable[..., ScaleCheck],
+) -> None:
+    check = make_check()
+    for second in (1, 2, 3):
+        check.put(sweep(second, wall(10.0)))
+    assert check.mismatch == ''
+    check.compare(Time(sec=9), DEPTH, 1.0, INTRINSICS)
+    assert 'stamped 6.00 s from a frame, more than lidar.max_offset_s 0.1' in check.mismatch
+    assert len(check._sweeps) == 3
+    for _ in range(4):
+        check.compare(Time(sec=2, nanosec=99_000_000), DEPTH, 1.0, INTRINSICS)
+    assert [one.header.stamp.sec for one in check._sweeps] == [1, 3]
+
+
+def test_few_points_say_nothing(make_check: Callable[..., ScaleCheck]) -> None:
+    check = make_check()
+    for second in range(5):
+        check.put(sweep(second, wall(10.0, points=40)))
+        check.compare(Time(sec=second), DEPTH, 1.0, INTRINSICS)
+    assert check.scale is None
+
+
+def test_a_broken_sweep_is_refused_and_forgotten(make_check: Callable[..., ScaleCheck]) -> None:
+    check = make_check()
+    check.put(PointCloud2(height=1, width=5, point_step=12, row_step=60))
+    with pytest.raises(ValueError, match='cloud of 5x1 points'):
+        check.compare(Time(), DEPTH, 1.0, INTRINSICS)
+    check.compare(Time(), DEPTH, 1.0, INTRINSICS)
+
+
+def test_ratios_are_those_of_pixels_with_depth() -> None:
+    points = np.array(
+        [[0, 0, 4], [1, 0, 6], [0, 0, -4], [9, 0, 1], [np.nan, 0, 1], [0, 1, 5]], np.float32
+    )
+    depth = DEPTH.copy()
+    depth[:, 40] = np.inf
+    depth[34] = np.nan
+    # the first is seen; then sky, behind the camera, beside the picture, nothing, unknown
+    assert scale_ratios(points, depth, INTRINSICS).tolist() == [0.5]
+
+
+def test_on_real_sweeps_the_true_depth_has_scale_one(data_folder: Path) -> None:
+    """By KITTI's calibration; the depth is that of the lidar, accumulated over sweeps."""
+    drive = data_folder / 'kitti_drive'
+    if not drive.is_dir():
+        pytest.skip(f'{drive} does not exist')
+    recorded = read_drive(drive)
+    intrinsics, to_camera = kitti_geometry(recorded)
+    for path in recorded.lidar.paths[::20]:
+        depth = drive / 'depth' / f'{path.stem}.png'
+        if not depth.is_file():
+            continue
+        depth_m = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED).astype(np.float32) / 256
+        points = np.fromfile(path, np.float32).reshape(-1, 4)[:, :3]
+        ratios = scale_ratios(to_camera.apply(points), depth_m, intrinsics)
+        assert len(ratios) > 1000
+        assert np.median(ratios) == pytest.approx(1.0, abs=0.01)
+
+
+def kitti_geometry(drive: Drive) -> tuple[Intrinsics, Transform]:
+    """Give the left colour camera, and where the lidar is in its optical frame."""
+    camera, lidar = drive.camera_calibration, drive.lidar_calibration
+    p = camera.values('P_rect_02', 12).reshape(3, 4)
+    rectify = camera.values('R_rect_00', 9).reshape(3, 3)
+    width, height = camera.values('S_rect_02', 2)
+    rotation = rectify @ lidar.values('R', 9).reshape(3, 3)
+    # the fourth column of P is where the first camera is in the frame of this one
+    translation = rectify @ lidar.values('T', 3) + np.linalg.solve(p[:, :3], p[:, 3])
+    intrinsics = Intrinsics(p[0, 0], p[1, 1], p[0, 2], p[1, 2], int(width), int(height))
+    return intrinsics, Transform(rotation.astype(np.float32), translation.astype(np.float32))
