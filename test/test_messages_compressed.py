@@ -86,6 +86,13 @@ def test_absurd_sizes_are_refused_by_their_header(monkeypatch):
         decode_compressed('jpeg', bytes(jpeg))
 
 
+def test_a_small_file_that_claims_a_huge_picture_is_refused_unopened() -> None:
+    bomb = cv2.imencode('.png', np.zeros((8100, 8100), np.uint8))[1].tobytes()
+    assert len(bomb) < 100_000
+    with pytest.raises(ValueError, match=r'8100x8100; .* 64000000 pixels at most'):
+        decode_compressed('png', bomb)
+
+
 @pytest.mark.parametrize('data', [b'', b'GIF89a trailing', bytes(1000)])
 def test_what_is_neither_jpeg_nor_png_is_refused(data):
     with pytest.raises(ValueError, match=f"'16UC1; compressedDepth', {len(data)} bytes: neither"):

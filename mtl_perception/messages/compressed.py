@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from mtl_perception.messages.images import Buffer, decode_image, MAX_SIDE_PX
 
+# few bytes can claim many pixels; no camera has more
+MAX_PIXELS = 64_000_000
+
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _JPEG_START = b'\xff\xd8\xff'
 _JPEG_END = b'\xff\xd9'
@@ -41,7 +44,8 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
     The bytes tell which of the two it is; `format` only names the image in errors. Grey becomes
     RGB, 16 bits become 8, and an EXIF rotation is left alone, since CameraInfo describes the
     sensor's pixels. Raises ValueError, with the format and the sizes, if data is neither, is cut
-    off or damaged, or has a side not within 1..16384 (found before memory is taken).
+    off or damaged, has a side not within 1..16384 or more than MAX_PIXELS (found before memory
+    is taken).
     """
     content = np.frombuffer(data, np.uint8).tobytes()
     name = f"compressed image of format '{format}', {len(content)} bytes"
@@ -56,8 +60,11 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
         )
     if not (width and height):
         raise ValueError(f'{name}: damaged or cut off; check the connection to the camera')
-    if max(width, height) > MAX_SIDE_PX:
-        raise ValueError(f'{name}: {width}x{height}; a side must be within 1..{MAX_SIDE_PX}')
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise ValueError(
+            f'{name}: {width}x{height}; a side must be within 1..{MAX_SIDE_PX}, and a picture '
+            f'have {MAX_PIXELS} pixels at most'
+        )
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
