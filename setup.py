@@ -62,7 +62,6 @@ setup(
         'ros': ROS_WHEELS,
         'openvino': ['openvino'],
         'onnxruntime': ['onnx', 'onnxruntime', 'onnxscript'],
-        'int8': ['nncf', 'openvino'],
         'rendering': ['moderngl'],
         'training': ['tensorboard'],
         'viewer': ['rerun-sdk>=0.41,<0.42'],

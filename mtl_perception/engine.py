@@ -96,7 +96,7 @@ class Engine:
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Give height and width of the Prediction for a picture of a size."""
-        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
+        return output_size(height, width, self.scale)
 
     def warm_up(
         self, height: int, width: int, batch: int = 1, wanted: Collection[str] | None = None
@@ -145,6 +145,11 @@ class Engine:
                 f'a Prediction has no {", ".join(sorted(unknown))}; choose of {", ".join(known)}'
             )
         return frozenset(self.fields if wanted is None else set(wanted).intersection(self.fields))
+
+
+def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Give height and width of a picture reduced by a scale: at least 1."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _prediction(

@@ -61,7 +61,8 @@ class TestChoice:
             create_backend('torch', 'cpu', 'fp8')
 
     @pytest.mark.parametrize(
-        ('backend', 'precision'), [('torch', 'fp16'), ('torch', 'int8'), ('onnxruntime', 'bf16')]
+        ('backend', 'precision'),
+        [('torch', 'fp16'), ('openvino', 'fp16'), ('onnxruntime', 'bf16')],
     )
     def test_a_precision_that_the_runtime_lacks_is_refused(
         self, backend: str, precision: str
@@ -180,13 +181,6 @@ def test_openvino_depth_has_no_terraces(tiny_weights: Path) -> None:
     expected = network(torch.from_numpy(picture)[None]).depth[0, 40].numpy()
     np.testing.assert_allclose(depth[0, 40], expected, rtol=0.01)
     assert np.unique(depth[0, 40]).size > 150
-
-
-def test_int8_of_weights_that_nobody_calibrated_says_what_to_do(tiny_weights: Path) -> None:
-    needs('openvino')
-    engine = Engine(tiny_weights, 'cpu', 'openvino', 'int8')
-    with pytest.raises(FileNotFoundError, match=r'random8\.int8\.xml is missing.*quantise'):
-        engine.predict(make_picture(*SIZE))
 
 
 class TestOnnxRuntimeProviders:

@@ -67,7 +67,7 @@ def test_the_node_is_measured_between_processes(
     pytest.importorskip('rclpy')
     report = tmp_path / 'report.json'
     words = ['benchmark', '--weights', str(weights), '--device', 'cpu', '--backend', 'torch']
-    words += ['--only', 'node', '--size', '96x64', '--frames', '12', '--json', str(report)]
+    words += ['--only', 'node', '--size', '96x64', '--seconds', '2', '--json', str(report)]
     assert main(words) == 0
     content = json.loads(report.read_text())
     assert content['network'] == []
@@ -76,7 +76,8 @@ def test_the_node_is_measured_between_processes(
         assert set(row) == NODE_KEYS
         assert row['backend'].split()[0] == 'torch'
         assert 0 < row['p50_ms'] <= row['p95_ms']
-        assert 0 <= row['dropped'] < 12
+        assert row['answered_hz'] > 0
+        assert row['dropped'] >= 0
         assert row['cpu_percent'] > 0
         assert row['rss_mb'] > 50
     # flat out each frame waits for the answer to the one before

@@ -124,22 +124,17 @@ class TestInBackground:
         assert 'batches of (1, 40, 24), PyTorch serves: no memory' in record.getMessage()
 
 
-@pytest.mark.parametrize('backend_name', ['openvino', 'onnxruntime'])
 def test_an_engine_answers_while_it_compiles_for_another_size(
-    tmp_path: Path, backend_name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(backend_name)
+    pytest.importorskip('openvino')
     monkeypatch.setenv('MTL_PERCEPTION_CACHE', str(tmp_path / 'cache'))
     path = make_weights(tmp_path / 'w.safetensors', {'segmentation': 8, 'depth': 1})
-    engine = Engine(path, 'cpu', backend_name, 'fp32', in_background=True)
+    engine = Engine(path, 'cpu', 'openvino', 'fp32', in_background=True)
     engine.warm_up(32, 48)
     picture = make_picture(40, 24)
-    answers = [engine.predict(picture)]
-    thread = engine._compiled._compiling
-    while thread.is_alive():
-        answers.append(engine.predict(picture))
-    assert len(answers) > 1
-    answers.append(engine.predict(picture))
+    meanwhile = engine.predict(picture)
+    wait_for_thread(engine._compiled)
     assert ((1, 40, 24), frozenset({'labels', 'confidence', 'depth'})) in engine._compiled._ready
-    for answer in answers:
-        assert (answer.labels == answers[0].labels).mean() > 0.95
+    # PyTorch answered in the same precision
+    assert (engine.predict(picture).labels == meanwhile.labels).mean() > 0.995

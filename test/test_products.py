@@ -135,9 +135,8 @@ def test_wrong_names_are_refused() -> None:
 
 
 def test_topics_say_what_they_are_made_of() -> None:
-    assert fields_of({LABELS, OVERLAY}) == {'labels'}
-    assert fields_of({LABELS}, with_confidence=True) == {'labels', 'confidence'}
-    assert fields_of({DEPTH}, with_confidence=True) == {'depth'}
+    assert fields_of({LABELS, OVERLAY}) == {'labels', 'confidence'}
+    assert fields_of({DEPTH}) == {'depth'}
     assert fields_of({POINTS}) == {'labels', 'confidence', 'depth'}
     assert fields_of({'depth/camera_info'}) == set()
     # with these fields alone nothing is missing

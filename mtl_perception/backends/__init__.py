@@ -46,16 +46,16 @@ class Backend(Protocol):
 # name -> library that it needs; each lives in the module <name>_backend
 LIBRARIES = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxruntime'}
 CPU_ONLY = ('openvino',)
-PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
+PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:
     """Create the backend of that name on `cpu` or `cuda:N`.
 
     `auto` takes PyTorch on a GPU; on a CPU the first of OpenVINO, ONNX Runtime and PyTorch that
-    is installed. Precision is one of PRECISIONS, or `auto`: the fastest one of the device that
-    needs no calibration. Raises ValueError if name or precision are unknown or do not go with
-    the device, ModuleNotFoundError if the library is not installed.
+    is installed. Precision is one of PRECISIONS, or `auto`: the fastest one of the device.
+    Raises ValueError if name or precision are unknown or do not go with the device,
+    ModuleNotFoundError if the library is not installed.
     """
     chosen = _choose(device) if name == 'auto' else name
     if chosen not in LIBRARIES:

@@ -75,9 +75,8 @@ class CompiledNetworks:
         """Compile in a thread, one job after the other; one that failed is not tried again."""
         busy = self._compiling is not None and self._compiling.is_alive()
         if not busy and job not in self._failed:
-            self._compiling = threading.Thread(
-                target=self._try, args=(job,), name='compile', daemon=True
-            )
+            # the process ends after it: a runtime that is torn down while it compiles may crash
+            self._compiling = threading.Thread(target=self._try, args=(job,), name='compile')
             self._compiling.start()
 
     def _try(self, job: Job) -> None:
@@ -90,5 +89,7 @@ class CompiledNetworks:
     def _plain_network(self) -> CompiledNetwork:
         """Give what runs any shape at once, at its own pace."""
         if self._plain is None:
-            self._plain = TorchBackend(self._backend.device).run_eagerly(self._source)
+            precision = 'fp32' if self._backend.precision == 'fp32' else 'auto'
+            plain = TorchBackend(self._backend.device, precision)
+            self._plain = plain.run_eagerly(self._source)
         return self._plain

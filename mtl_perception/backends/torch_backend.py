@@ -74,7 +74,8 @@ class CudaGraph:
             for _ in range(_WARM_UPS):
                 module(self._pictures)
         self._stream.synchronize()
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        # other threads may use CUDA meanwhile: a frame is answered while this one compiles
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode='thread_local'):
             self._outputs = _made(module(self._pictures))
         self._results = {
             name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True)

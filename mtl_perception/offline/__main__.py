@@ -21,7 +21,6 @@ VERBS = {
     'benchmark': Verb('measure the network and the node', f'{_ROOM}.benchmark'),
     'demo': Verb('play a drive to the node, record and draw what it says', f'{_ROOM}.demo'),
     'evaluate': Verb('score weights on annotated pictures', f'{_ROOM}.evaluate'),
-    'quantise': Verb('calibrate weights for int8', f'{_ROOM}.quantise'),
     'import-checkpoint': Verb(
         'turn a checkpoint of arXiv 1809.04766 into weights', f'{_ROOM}.import_checkpoint'
     ),

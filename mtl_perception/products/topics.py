@@ -22,15 +22,13 @@ _TOPICS_OF_TASK = {
     'depth': (DEPTH, DEPTH_COLOURS, *CLOUDS),
     'normals': (NORMALS,),
 }
-# what each is made of
+# of labels and confidence each costs little beside the other, and a threshold needs both
+_SEGMENTATION = ('labels', 'confidence')
 _FIELDS = {
-    LABELS: ('labels',),
-    CONFIDENCE: ('confidence',),
-    LABEL_COLOURS: ('labels',),
-    OVERLAY: ('labels',),
+    **dict.fromkeys(_TOPICS_OF_TASK['segmentation'], _SEGMENTATION),
     DEPTH: ('depth',),
     DEPTH_COLOURS: ('depth',),
-    **{cloud: ('labels', 'confidence', 'depth') for cloud in CLOUDS},
+    **dict.fromkeys(CLOUDS, (*_SEGMENTATION, 'depth')),
     NORMALS: ('normals',),
 }
 TOPICS = tuple(topic for topics in _TOPICS_OF_TASK.values() for topic in topics)
@@ -43,10 +41,6 @@ def topics_of(tasks: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def fields_of(topics: Collection[str], with_confidence: bool = False) -> set[str]:
-    """Give the fields of a Prediction that these topics are made of.
-
-    Whoever unlabels by confidence needs that field too. Topics that are not of TOPICS need none.
-    """
-    fields = {field for topic in topics for field in _FIELDS.get(topic, ())}
-    return fields | {'confidence'} if with_confidence and 'labels' in fields else fields
+def fields_of(topics: Collection[str]) -> frozenset[str]:
+    """Give the fields of a Prediction that these topics are made of; those not of TOPICS: none."""
+    return frozenset(field for topic in topics for field in _FIELDS.get(topic, ()))

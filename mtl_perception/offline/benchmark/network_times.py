@@ -105,9 +105,7 @@ def available_engines(weights: str, device: str) -> list[Engine]:
     for backend, precision in itertools.product(LIBRARIES, PRECISIONS):
         try:
             engine = Engine(weights, device, backend, precision)
-            # int8 shows only here that nobody calibrated these weights
-            engine.warm_up(32, 32)
-        except (ValueError, ModuleNotFoundError, FileNotFoundError) as error:
+        except (ValueError, ModuleNotFoundError) as error:
             log.info('without %s %s: %s', backend, precision, error)
             continue
         engines.append(engine)

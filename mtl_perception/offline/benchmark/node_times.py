@@ -1,20 +1,28 @@
 """How long the node takes from message to messages, measured by another process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-import json
 from pathlib import Path
 import re
 import subprocess
-import sys
-from typing import Any
+import time
 
-import psutil
+import numpy as np
 
-from mtl_perception.offline.processes import ros_environment, running, wait_for_text
+from mtl_perception.offline.processes import (
+    cpu_s,
+    resident_mb,
+    ros_environment,
+    running,
+    wait_for_text,
+)
+from mtl_perception.offline.soak.figures import Second
+from mtl_perception.offline.soak.run import read_probe
 
 _LOADED = re.compile(r'into (\S+ \S+) on ')
 _ACTIVE = 'compiled for'
+_WARM_UP_FRAMES = 5
+_PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -37,17 +45,17 @@ class Load:
 
     size: tuple[int, int]
     rate_hz: float | None
-    frames: int
+    seconds: float
     topics: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A row, the greatest age of an answered frame, and the growth of memory in B a frame."""
+    """A row, the greatest age of an answered frame, and the growth of memory in kB a frame."""
 
     row: NodeTime
     oldest_ms: float
-    growth: float
+    growth_kb: float
 
 
 class BenchmarkedNode:
@@ -60,48 +68,62 @@ class BenchmarkedNode:
         self._parameters = {'weights': weights, 'device': device, 'backend': backend}
 
     def measure(self, load: Load) -> Measurement:
-        """Start the node, load it, and stop it."""
+        """Start the node, load it, and stop it. Raises TimeoutError if it does not answer."""
         width, height = load.size
         parameters = {**self._parameters, 'warm_up_width': width, 'warm_up_height': height}
         given = [word for k, v in parameters.items() for word in ('-p', f'{k}:={v}')]
+        node = ['mtl_perception.ros.node', '--ros-args', *given]
         log = self._folder / 'node.log'
-        with running(
-            ['mtl_perception.ros.node', '--ros-args', *given], self._environment, log
-        ) as node:
+        with running(node, self._environment, log) as process:
             wait_for_text(log, _ACTIVE)
             loaded = _LOADED.search(log.read_text())
-            return self._load(psutil.Process(node.pid), load, loaded[1] if loaded else 'unknown')
+            return self._load(process, load, loaded[1] if loaded else 'unknown')
 
-    def _load(self, node: psutil.Process, load: Load, backend: str) -> Measurement:
+    def _load(self, node: 'subprocess.Popen[bytes]', load: Load, backend: str) -> Measurement:
         width, height = load.size
-        words = [sys.executable, '-m', 'mtl_perception.ros.probe', f'{width}x{height}']
-        words += ['--rate', str(load.rate_hz or 0), '--frames', str(load.frames)]
-        with subprocess.Popen(
-            [*words, '--topics', *load.topics],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as client:
-            assert client.stdout is not None
-            # its first line says that counting begins
-            if not client.stdout.readline():
-                raise OSError(f'the client of the node failed; see {self._folder}')
-            before, memory = _cpu_s(node), node.memory_info().rss
-            answer: dict[str, Any] = json.loads(client.stdout.readline())
-            used, grown = _cpu_s(node) - before, node.memory_info().rss - memory
+        probe = ['mtl_perception.ros.clients.probe', '--rate', str(load.rate_hz or 0)]
+        probe += ['--width', str(width), '--height', str(height), '--outputs', *load.topics]
+        log = self._folder / 'probe.jsonl'
+        with running(probe, self._environment, log):
+            begin = _wait(log, lambda last: last.answered >= _WARM_UP_FRAMES, _PATIENCE_S)
+            used_s, memory_mb = cpu_s(node.pid), resident_mb(node.pid)
+            end = _wait(
+                log, lambda last: last.t_s >= begin.t_s + load.seconds, load.seconds + _PATIENCE_S
+            )
+            used_s, grown_mb = cpu_s(node.pid) - used_s, resident_mb(node.pid) - memory_mb
+        latencies_ms = [
+            ms
+            for second in read_probe(log)
+            if begin.t_s < second.t_s <= end.t_s
+            for ms in second.latencies_ms
+        ]
+        if not latencies_ms:
+            raise TimeoutError(f'the node did not answer for {load.seconds:g} s; see {log}')
+        p50, p95, oldest = np.percentile(latencies_ms, (50, 95, 100))
+        seconds = end.t_s - begin.t_s
         row = NodeTime(
             backend=backend,
             rate_hz=load.rate_hz,
-            answered_hz=answer['answered'] / answer['seconds'],
-            dropped=answer['sent'] - answer['answered'],
-            p50_ms=answer['p50_ms'],
-            p95_ms=answer['p95_ms'],
-            cpu_percent=100 * used / answer['seconds'],
-            rss_mb=(memory + grown) / 1e6,
+            answered_hz=len(latencies_ms) / seconds,
+            dropped=_dropped(end) - _dropped(begin),
+            p50_ms=float(p50),
+            p95_ms=float(p95),
+            cpu_percent=100 * used_s / seconds,
+            rss_mb=memory_mb + grown_mb,
         )
-        return Measurement(row, answer['max_ms'], grown / max(1, answer['answered']))
+        return Measurement(row, float(oldest), 1024 * grown_mb / len(latencies_ms))
 
 
-def _cpu_s(process_: psutil.Process) -> float:
-    times = process_.cpu_times()
-    return float(times.user + times.system)
+def _dropped(second: Second) -> int:
+    return second.sent - second.answered - second.waiting
+
+
+def _wait(log: Path, done: Callable[[Second], bool], patience_s: float) -> Second:
+    """Give the first second of the probe, from now on, of which done is true."""
+    end_s = time.monotonic() + patience_s
+    while time.monotonic() < end_s:
+        seconds = read_probe(log)
+        if seconds and done(seconds[-1]):
+            return seconds[-1]
+        time.sleep(0.1)
+    raise TimeoutError(f'no answers of the node within {patience_s:g} s; see {log}')

@@ -23,7 +23,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     'labels and depth': (LABELS, DEPTH),
     'cloud too': (LABELS, DEPTH, POINTS),
 }
-_FRAMES = 100
+_SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend', default='auto', help='of the node: auto, torch, openvino, onnxruntime'
     )
-    parser.add_argument(
-        '--frames', type=int, default=_FRAMES, help='sent to the node at each rate'
-    )
+    parser.add_argument('--seconds', type=float, default=_SECONDS, help='of the node at each rate')
     parser.add_argument(
         '--outputs', choices=OUTPUTS, default='labels and depth', help='awaited from the node'
     )
@@ -83,7 +81,7 @@ def _measure_node(options: argparse.Namespace, size: tuple[int, int]) -> list[Me
         node = BenchmarkedNode(Path(folder), options.weights, options.device, options.backend)
         topics = OUTPUTS[options.outputs]
         return [
-            node.measure(Load(size, rate_hz, options.frames, topics))
+            node.measure(Load(size, rate_hz, options.seconds, topics))
             for rate_hz in tqdm(RATES_HZ, 'node', unit='rate')
         ]
 
@@ -108,5 +106,5 @@ def _aside(one: Measurement) -> str:
     rate = 'flat out' if one.row.rate_hz is None else f'at {one.row.rate_hz:g} Hz'
     return (
         f'{rate}: the oldest answered frame was {one.oldest_ms:.0f} ms old; memory grew by '
-        f'{one.growth / 1e3:.1f} kB a frame'
+        f'{one.growth_kb:.1f} kB a frame'
     )

@@ -1,1 +1,0 @@
-"""A client that sends frames to the node and measures when its answers come."""
