@@ -5,7 +5,7 @@ from made_index import make_index
 import numpy as np
 import pytest
 
-from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.recordings.dataset_index import read_index, read_indexes
 
 PICTURE = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 LABELS = np.arange(35, dtype=np.uint8).reshape(5, 7)
@@ -110,3 +110,16 @@ def test_the_real_index_has_the_annotations_that_it_promises(data_folder: Path) 
         size = row.read_picture().shape[:2]
         for annotation in (row.read_labels(), row.read_depth()):
             assert annotation is None or annotation.shape == size
+
+
+def test_several_indexes_are_read_as_one(tmp_path: Path) -> None:
+    picture = np.zeros((4, 6, 3), np.uint8)
+    folders = [tmp_path / name for name in ('first', 'second')]
+    for folder in folders:
+        make_index(folder, [{'picture': picture, 'source': folder.name}])
+    rows = read_indexes(folders, 'train')
+    assert [(row.source, row.picture_path.parent.name) for row in rows] == [
+        ('first', 'first'),
+        ('second', 'second'),
+    ]
+    assert rows[0].read_normals() is None

@@ -164,3 +164,23 @@ class TestQuotaSampler:
             QuotaSampler(rows, [Group(('e', 'f'), 1)], range(1), 0)
         with pytest.raises(ValueError, match='no picture of d is in the index'):
             QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], range(1), 0)
+
+
+def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:
+    normals = np.full((*SIZE, 3), np.nan, np.float32)
+    normals[:40] = (0.6, 0.0, -0.8)
+    rows = make_index(tmp_path, [{'picture': PICTURE, 'normals': normals}, {'picture': PICTURE}])
+    view = RandomView((32, 64), (1.0, 1.2))
+    dataset = AsymmetricDataset(read_index(rows), 'road8', 700.0, view, ('normals',))
+    turned = set()
+    for seed in range(12):
+        _, targets = dataset[0, seed]
+        assert targets.keys() == {'normals'}
+        assert targets['normals'].shape == (3, 32, 64)
+        known = targets['normals'][:, targets['normals'].isfinite().all(0)]
+        if known.numel():
+            np.testing.assert_allclose(known[2], -0.8, atol=0.01)
+            turned |= set(known[0].round(decimals=1).unique().tolist())
+    # a flip turns them as it turns the surface
+    np.testing.assert_allclose(sorted(turned), [-0.6, 0.6], atol=0.01)
+    assert not dataset[1, 0][1]['normals'].isfinite().any()

@@ -11,7 +11,7 @@ import rendered
 
 from mtl_perception.geometry import Intrinsics, RayTable
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.recordings.dataset_index import encode_normals, read_index
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from mtl_perception.rendering import dataset
@@ -223,7 +223,7 @@ def test_normals_survive_their_encoding() -> None:
     normals = rng.normal(size=(5, 7, 3)).astype(np.float32)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     normals[2, 3] = np.nan
-    encoded = dataset.encode_normals(normals)
+    encoded = encode_normals(normals)
     assert encoded.dtype == np.uint8
     assert (encoded[2, 3] == 0).all()
     assert (np.delete(encoded.reshape(-1, 3), 2 * 7 + 3, 0) > 0).all()

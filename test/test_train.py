@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 import yaml
 
+from mtl_perception.network.checkpoint import read_weights
 from mtl_perception.training import train
 from mtl_perception.training.recipe import read_recipe, Recipe
 from mtl_perception.training.train import build_network, main, Run
@@ -167,6 +168,20 @@ def test_the_rates_warm_up_and_fall_to_zero(recipe: Recipe, data: Path) -> None:
     assert rates[99][1] < 1e-6
     assert max(rates)[1] < 5e-4
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_a_run_starts_from_released_weights(
+    recipe: Recipe, data: Path, tiny_weights: Path
+) -> None:
+    run = start(recipe, data)
+    run.start_from(str(tiny_weights))
+    released = read_weights(tiny_weights)
+    for network in (run.network, run.average.module):
+        state = network.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in released.items())
+    other = start(replace(recipe, tasks=('depth',), loss_weights={'depth': 1.0}), data)
+    with pytest.raises(ValueError, match=r'do not fit .* is foreign'):
+        other.start_from(str(tiny_weights))
 
 
 def test_every_parameter_is_optimised_once(recipe: Recipe, data: Path) -> None:

@@ -11,10 +11,11 @@ _ROOM = 'mtl_perception.offline'
 
 
 class Verb(NamedTuple):
-    """A verb: what it does, and the module whose `add_arguments` and `run` serve it."""
+    """A verb: what it does, the module whose `add_arguments` and `run` serve it, its extra."""
 
     summary: str
     module: str
+    extra: str = ''
 
 
 VERBS = {
@@ -31,16 +32,20 @@ VERBS = {
     'render': Verb(
         'render street scenes with exact labels, depth and normals',
         'mtl_perception.rendering.dataset',
+        'rendering',
     ),
     'render-drive': Verb(
         "render a drive in the layout of KITTI's raw drives",
         'mtl_perception.rendering.recording',
+        'rendering',
     ),
     'kitti-to-bag': Verb(
         'turn a KITTI raw drive into a rosbag2', 'mtl_perception.recordings.kitti_to_bag'
     ),
     'soak': Verb('run the node for minutes; report memory, drops and latency', f'{_ROOM}.soak'),
-    'viewer': Verb('show a bag in rerun, or write a screenshot', 'mtl_perception.viewing.bag'),
+    'viewer': Verb(
+        'show a bag in rerun, or write a screenshot', 'mtl_perception.viewing.bag', 'viewer'
+    ),
 }
 
 
@@ -54,7 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = verbs.add_parser(name, help=verb.summary, description=verb.summary)
         # only the verb asked for is imported: torch alone takes seconds
         if name in arguments[:1]:
-            module = import_module(verb.module)
+            try:
+                module = import_module(verb.module)
+            except ModuleNotFoundError as error:
+                if not verb.extra:
+                    raise
+                remedy = f"pip install 'mtl_perception[{verb.extra}]'"
+                print(f'mtl_perception {name}: {error}; {remedy}', file=sys.stderr)
+                return 1
             module.add_arguments(chosen)
             chosen.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)

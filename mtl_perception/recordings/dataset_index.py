@@ -104,6 +104,12 @@ def read_index(
     return pictures
 
 
+def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Encode unit vectors (H, W, 3), NaN unknown, for OpenCV to write; see read_normals."""
+    values = np.where(np.isnan(normals), 0.0, normals * NORMALS_UNIT + NORMALS_ZERO)
+    return np.ascontiguousarray(np.rint(values).astype(np.uint8)[..., ::-1])
+
+
 def read_indexes(
     folders: Iterable[Path], split: str, without_sources: Collection[str] = ()
 ) -> list[AnnotatedPicture]:

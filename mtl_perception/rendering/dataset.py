@@ -18,8 +18,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.recordings.dataset_index import (
     COLUMNS,
     DEPTH_UNITS_PER_METRE,
-    NORMALS_UNIT,
-    NORMALS_ZERO,
+    encode_normals,
     read_index,
 )
 from mtl_perception.visualization import colour_depth, colour_labels
@@ -160,12 +159,6 @@ def write_frame(
     }
     pose = dict(zip(POSE_COLUMNS, frame.moment.camera[:3].ravel().round(6).tolist(), strict=True))
     return {**paths, **known, **pose}
-
-
-def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Encode unit vectors (H, W, 3), NaN unknown, for OpenCV to write; see read_normals."""
-    values = np.where(np.isnan(normals), 0.0, normals * NORMALS_UNIT + NORMALS_ZERO)
-    return np.ascontiguousarray(np.rint(values).astype(np.uint8)[..., ::-1])
 
 
 def _rows_path(folder: Path, seed: int) -> Path:

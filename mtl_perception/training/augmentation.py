@@ -15,7 +15,8 @@ class RandomView:
     """Zoom, crop, flip and recolour.
 
     An enlarged picture is one of a longer focal length. Depth is therefore divided by the zoom,
-    so that a network always answers for the focal length of its model card.
+    so that a network always answers for the focal length of its model card. Normals stay those of
+    the real surfaces, and turn with a flip.
     """
 
     def __init__(self, crop: tuple[int, int], zoom: tuple[float, float]) -> None:
@@ -30,7 +31,7 @@ class RandomView:
         )
 
     def __call__(self, picture: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
-        """Draw a view of picture (3, H, W) uint8 and targets (H, W) from torch's generator."""
+        """Draw a view of picture (3, H, W) uint8 and targets (…, H, W) from torch's generator."""
         height, width = picture.shape[-2:]
         zoom = self._draw_zoom(height, width)
         window = tuple(min(round(c / zoom), s) for c, s in zip(self.crop, (height, width)))
@@ -48,7 +49,10 @@ class RandomView:
             task: move(tv_tensors.Mask(target.double())).to(target.dtype)
             for task, target in targets.items()
         }
-        moved['depth'] = moved['depth'] / zoom
+        if 'depth' in moved:
+            moved['depth'] = moved['depth'] / zoom
+        if flip and 'normals' in moved:
+            moved['normals'][0].neg_()
         return self.recolour(move(tv_tensors.Image(picture))), moved
 
     def _draw_zoom(self, height: int, width: int) -> float:

@@ -1,6 +1,7 @@
 """Pictures with missing annotations, as tensors; batches that hold each group by its quota."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,12 +29,14 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         space: str,
         f_px: float,
         view: RandomView,
+        tasks: Sequence[str] = ('segmentation', 'depth'),
     ) -> None:
-        """Take rows of an index, the label space and the focal length to train for."""
+        """Take rows of an index, the label space, focal length and tasks to train for."""
         self.pictures = pictures
         self.space = space
         self.f_px = f_px
         self.view = view
+        self.tasks = tasks
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -44,13 +47,21 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         index, seed = draw
         row = self.pictures[index]
         picture = row.read_picture()
-        targets = {
-            'segmentation': torch.from_numpy(allowed_classes(row, self.space, picture.shape[:2])),
-            'depth': torch.from_numpy(canonical_depth(row, self.f_px, picture.shape[:2])),
-        }
+        size = picture.shape[:2]
+        targets = {task: torch.from_numpy(self._target(task, row, size)) for task in self.tasks}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.view(torch.from_numpy(picture).permute(2, 0, 1), targets)
+
+    def _target(self, task: str, row: AnnotatedPicture, size: tuple[int, int]) -> NDArray[Any]:
+        if task == 'segmentation':
+            return allowed_classes(row, self.space, size)
+        if task == 'depth':
+            return canonical_depth(row, self.f_px, size)
+        normals = row.read_normals()
+        if normals is None:
+            return np.full((3, *size), np.nan, np.float32)
+        return np.ascontiguousarray(normals.transpose(2, 0, 1))
 
 
 def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.messages import decode_message
-from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OVERLAY, POINTS
+from mtl_perception.products import DEPTH, DEPTH_COLOURS, LABELS, OBSTACLES, OVERLAY, POINTS
 from mtl_perception.recordings.bags import BagReader
 from mtl_perception.viewing.clouds import read_cloud
 from mtl_perception.visualization import render_cloud
@@ -100,7 +100,9 @@ def answers(recording: Recording) -> Iterator[Answer]:
 def _faults(answer: Answer) -> Iterator[str]:
     expected = (answer.picture.header.frame_id, answer.picture.height, answer.picture.width)
     for topic, message in answer.outputs.items():
-        found = (message.header.frame_id, message.height, message.width)
+        # the obstacle cloud has as many points as there are obstacles
+        size = expected[1:] if topic == OBSTACLES else (message.height, message.width)
+        found = (message.header.frame_id, *size)
         if found != expected:
             yield f'{topic} has frame, height, width {found}, its input {expected}'
 
