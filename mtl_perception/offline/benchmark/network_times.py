@@ -23,6 +23,8 @@ Picture = NDArray[np.uint8]
 Pass = Callable[[list[Picture]], object]
 BASELINE = 'eager baseline'
 _ROUNDS = 5
+# of a fast pass in a round
+_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def _in_turn(
     """Time each pass in ms, over and over; a fast one several times a round."""
     times: dict[tuple[str, str], list[float]] = {name: [] for name in passes}
     # the first pass of each allocates
-    repeats = {name: max(1, int(0.5 / _seconds(run, pictures))) for name, run in passes.items()}
+    repeats = {
+        name: max(1, int(_SECONDS / _seconds(run, pictures))) for name, run in passes.items()
+    }
     for _ in range(_ROUNDS):
         for name, run in passes.items():
             times[name] += [1e3 * _seconds(run, pictures) for _ in range(repeats[name])]

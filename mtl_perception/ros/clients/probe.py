@@ -93,7 +93,7 @@ class Probe(Node):  # type: ignore[misc]
             self._answered += 1
             self._latencies_ms.append(1000 * (time.monotonic() - sent_s))
             self._waiting = {k: v for k, v in self._waiting.items() if v[0] > sent_s}
-            if self._flat_out:
+            if self._flat_out and not self._waiting:
                 self._send()
 
         return receive
