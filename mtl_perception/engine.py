@@ -74,7 +74,8 @@ class Engine:
         self._backend = create_backend(backend, choose_device(device), precision)
         network = self.card.build()
         load_state(network, read_weights(path), path)
-        self.source = Source(self.card.deploy(network), path, self.card.sha256)
+        deployed = self.card.deploy(network)
+        self.source = Source(deployed, f'{self.card}, sky {deployed.sky}')
         self._compiled = CompiledNetworks(self._backend, self.source, in_background)
 
     @property

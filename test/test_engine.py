@@ -140,6 +140,15 @@ def test_warming_up_compiles_for_the_size(engine: Engine, monkeypatch: pytest.Mo
     assert len(engine.predict_batch([make_picture(24, 40)] * 2)) == 2
 
 
+def test_what_is_compiled_of_one_card_is_not_taken_for_another(tmp_path: Path) -> None:
+    path = tmp_path / 'w.safetensors'
+    identities = set()
+    for changed in ({}, {'depth_range_m': (0.5, 30.0)}, {'depth_activation': 'abs'}):
+        make_weights(path, {'depth': 1}, **changed)
+        identities.add(Engine(path, 'cpu', 'torch').source.identity)
+    assert len(identities) == 3
+
+
 class TestWantedFields:
     @pytest.mark.parametrize(
         'wanted',

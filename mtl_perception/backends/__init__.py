@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 import logging
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,11 +23,13 @@ CompiledNetwork = Callable[[NDArray[np.uint8]], Arrays]
 
 @dataclass(frozen=True)
 class Source:
-    """What is compiled: a network, the file of its weights, and the sha256 of that file."""
+    """What is compiled: a network, and what tells it from every other.
+
+    That is its model card, which has the checksum of the weights, and the sky of its label space.
+    """
 
     network: DeployedNetwork
-    path: Path
-    sha256: str
+    identity: str
 
 
 class Backend(Protocol):

@@ -1,5 +1,6 @@
 """Networks that are compiled already, and what answers while another one is being compiled."""
 
+from dataclasses import replace
 import logging
 import threading
 
@@ -63,7 +64,7 @@ class CompiledNetworks:
 
     def _compile(self, job: Job) -> CompiledNetwork:
         shape, fields = job
-        source = Source(self._source.network.only(fields), self._source.path, self._source.sha256)
+        source = replace(self._source, network=self._source.network.only(fields))
         compiled = self._backend.compile(source, shape)
         with self._lock:
             self._ready[job] = compiled

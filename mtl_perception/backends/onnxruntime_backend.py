@@ -44,7 +44,9 @@ class OnnxRuntimeBackend:
     def compile(self, source: Source, shape: Shape) -> CompiledNetwork:
         """Export for batches of shape (B, H, W), or take what an earlier run did, and load."""
         fields = sorted(source.network.fields)
-        key = artefact_key(source.sha256, shape, fields, self.precision, torch.__version__, _OPSET)
+        key = artefact_key(
+            source.identity, shape, fields, self.precision, torch.__version__, _OPSET
+        )
         model = load_artefact(key)
         session = self._load(model)
         if session is None:

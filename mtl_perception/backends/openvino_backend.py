@@ -44,7 +44,7 @@ class OpenVinoBackend:
         """Compile for batches of shape (B, H, W), or take what an earlier run compiled."""
         fields = sorted(source.network.fields)
         key = artefact_key(
-            *(source.sha256, shape, fields, self.precision, self._abilities),
+            *(source.identity, shape, fields, self.precision, self._abilities),
             openvino.get_version(),
         )
         compiled = self._import(load_artefact(key))
