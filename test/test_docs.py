@@ -10,7 +10,7 @@ import yaml
 
 from mtl_perception.offline.__main__ import VERBS
 from mtl_perception.products import CAMERA_INFOS, LABEL_INFO, TOPICS
-from mtl_perception.recordings.dataset_index import COLUMNS
+from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
 
 DOCS = ROOT / 'docs'
 PAGES = sorted(DOCS.glob('*.md'))
@@ -70,7 +70,7 @@ def test_the_encodings_of_the_topics_page_are_taken() -> None:
 
 def test_the_training_page_has_the_columns_of_an_index() -> None:
     columns = first_cells(section('training.md', 'Data'))
-    assert columns == set(COLUMNS)
+    assert columns == {*COLUMNS, *OPTIONAL_COLUMNS}
 
 
 def test_the_limits_page_has_the_licence_of_each_card() -> None:

@@ -115,7 +115,7 @@ def depth_of(answers: dict[str, Any]) -> np.ndarray:
 
 
 def test_obstacles_are_points_without_the_classes_that_are_none(served: Robot) -> None:
-    assert served.set(obstacles__excluded_classes=[], obstacles__max_range_m=5000.0) == ''
+    assert served.set(obstacles__excluded_classes=[''], obstacles__max_range_m=5000.0) == ''
     answers = served.ask_good('points', 'points/obstacles', 'depth/image')
     everything = answers['points/obstacles']
     assert (everything.height, everything.is_dense) == (1, True)
@@ -269,7 +269,7 @@ def test_a_subscriber_that_asks_for_what_is_not_offered_is_logged(
     known = len(node.lines)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = served.node.create_subscription(Image, 'depth/image', print, latched)
-    node.wait_for_line("'/depth/image'", 'incompatible QoS', 'DURABILITY', after=known)
+    node.wait_for_line("'depth/image'", 'incompatible QoS', 'DURABILITY', after=known)
     served.execute(lambda: served.node.destroy_subscription(subscription))
 
 

@@ -14,6 +14,8 @@ COLUMNS = (
     *('image', 'labels', 'label_space', 'label_source', 'depth', 'depth_source'),
     *('fx_px', 'fy_px', 'cx_px', 'cy_px', 'split', 'source', 'licence'),
 )
+# columns that an index may lack
+OPTIONAL_COLUMNS = ('normals',)
 # depth files are 16-bit PNG of metres x 256, 0 where there is no value (KITTI's convention)
 DEPTH_UNITS_PER_METRE = 256.0
 # normals files are 8-bit RGB: -1..1 about a zero, 0 where there is no value

@@ -19,6 +19,7 @@ from mtl_perception.recordings.dataset_index import (
     COLUMNS,
     DEPTH_UNITS_PER_METRE,
     encode_normals,
+    OPTIONAL_COLUMNS,
     read_index,
 )
 from mtl_perception.visualization import colour_depth, colour_labels
@@ -30,7 +31,7 @@ from .ranges import KITTI_CAMERA
 SOURCE, LABEL_SPACE, LICENCE = 'rendered', 'road8', 'Apache-2.0'
 # the pose takes points of the optical frame to the scene's frame: 3 x 4 numbers, row by row
 POSE_COLUMNS = tuple(f'pose_{row}{column}' for row in range(3) for column in range(4))
-INDEX_COLUMNS = (*COLUMNS, 'normals', *POSE_COLUMNS)
+INDEX_COLUMNS = (*COLUMNS, *OPTIONAL_COLUMNS, *POSE_COLUMNS)
 # of 20 scenes, the last is kept for validation
 VALIDATION_EVERY = 20
 SHEET_ROWS, SHEET_PX, SHEET_RANGE_M = 12, (621, 188), (2.0, 80.0)
