@@ -141,15 +141,30 @@ class Client(Watched):
 
         self.node.create_subscription(kind, topic, receive, 10)
 
-    def call(self, kind: type, name: str, **request: Any) -> Any:
-        """Call a service and give its response."""
+    def call(
+        self, kind: type, name: str, harmless: dict[str, Any] | None = None, **request: Any
+    ) -> Any:
+        """Call a service and give its response.
+
+        A server that has not discovered the client yet loses its response, and service_is_ready
+        tells of the other direction only. A first request is therefore repeated until it is
+        answered: `harmless`, or this one itself, which then must not mind being repeated.
+        """
         if name not in self._services:
             self._services[name] = self.node.create_client(kind, name)
-        client = self._services[name]
-        self.wait_for(f'service {name}', client.service_is_ready)
-        future = client.call_async(kind.Request(**request))
+            self._introduce(self._services[name], kind.Request(**(harmless or request)))
+        future = self._services[name].call_async(kind.Request(**request))
         self.wait_for(f'response of {name}', future.done)
         return future.result()
+
+    def _introduce(self, client: Any, request: Any) -> None:
+        self.wait_for(f'service {client.srv_name}', client.service_is_ready)
+        futures: list[Any] = []
+        self.repeat_until(
+            f'response of {client.srv_name}',
+            lambda: futures.append(client.call_async(request)),
+            lambda: any(future.done() for future in futures),
+        )
 
     def repeat_until(
         self, what: str, act: Callable[[], object], probe: Callable[[], object]

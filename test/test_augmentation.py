@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -23,11 +24,13 @@ def make_scene() -> tuple[Tensor, Targets]:
     return picture, {'segmentation': 1 << classes, 'depth': depth_m}
 
 
-def plain_view(crop: tuple[int, int] = CROP, zoom: tuple[float, float] = (0.7, 1.5)) -> RandomView:
+def plain_view(
+    zooms: tuple[float, float] = (0.7, 1.5), principal_row: float | None = None
+) -> Callable[[Tensor, Targets], tuple[Tensor, Targets]]:
     """Leave the colours alone, since they say what a pixel is."""
-    view = RandomView(crop, zoom)
+    view = RandomView(CROP)
     view.recolour = lambda picture: picture
-    return view
+    return partial(view, zooms=zooms, principal_row=principal_row)
 
 
 def zoom_of(picture: Tensor) -> tuple[float, bool]:
@@ -85,6 +88,25 @@ def test_half_of_the_views_are_flipped_and_all_places_are_drawn() -> None:
     assert len(places) > 30
 
 
+@pytest.mark.parametrize('zoom', [0.8, 1.0, 1.7, 3.0])
+def test_the_horizon_stays_where_a_longer_lens_has_it(zoom: float) -> None:
+    """Give or take the tilt and what the crop leaves of the picture's height."""
+    horizon, tops = 40.0, []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        picture, _ = plain_view((zoom, zoom), horizon)(*make_scene())
+        rows = picture[1].double().mean(1)
+        # the row of the view in which the principal row is
+        tops.append(float((rows[1:-1] - horizon).abs().argmin()) + 1)
+    tilt = RandomView.TILT * CROP[0] + 1.5
+    whole = [horizon - (HEIGHT - CROP[0]), horizon]
+    assert min(tops) > whole[0] - tilt
+    assert max(tops) < whole[1] + tilt
+    # and all of that is drawn, where the picture is high enough
+    if zoom >= 1:
+        assert max(tops) - min(tops) > 0.5 * (min(whole[1], CROP[0]) - max(whole[0], 0))
+
+
 def test_unknown_depth_stays_unknown() -> None:
     torch.manual_seed(0)
     _, targets = plain_view()(*make_scene())
@@ -121,10 +143,9 @@ def test_a_small_picture_is_enlarged_to_the_crop(size: tuple[int, int]) -> None:
 
 def test_colours_change_but_not_the_labels() -> None:
     drawn: list[tuple[Tensor, Targets]] = []
-    makers: list[Callable[..., RandomView]] = [plain_view, lambda: RandomView(CROP, (0.7, 1.5))]
-    for make in makers:
+    for view in (plain_view(), partial(RandomView(CROP), zooms=(0.7, 1.5))):
         torch.manual_seed(3)
-        drawn.append(make()(*make_scene()))
+        drawn.append(view(*make_scene()))
     (plain, plain_targets), (coloured, coloured_targets) = drawn
     assert not torch.equal(plain, coloured)
     assert torch.equal(plain_targets['segmentation'], coloured_targets['segmentation'])

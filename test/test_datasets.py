@@ -13,6 +13,7 @@ from mtl_perception.training.datasets import (
     allowed_classes,
     AsymmetricDataset,
     canonical_depth,
+    Draw,
     QuotaSampler,
     TEACHER_MARGIN_PX,
 )
@@ -104,24 +105,29 @@ def test_items_have_every_target_and_depend_on_their_seed_only(tmp_path: Path) -
     rows = read_index(
         make_index(tmp_path, [{'picture': noise, 'labels': np.zeros(SIZE, np.uint8)}])
     )
-    dataset = AsymmetricDataset(rows, 'road8', 700.0, RandomView((32, 64), (0.7, 1.3)))
+    dataset = AsymmetricDataset(rows, 'road8', 700.0, RandomView((32, 64)))
     assert len(dataset) == 1
     before = torch.get_rng_state()
-    picture, targets = dataset[0, 5]
+    picture, targets = dataset[Draw(0, 5, (0.7, 1.3))]
     assert torch.equal(torch.get_rng_state(), before)
     assert (picture.shape, picture.dtype) == ((3, 32, 64), torch.uint8)
     assert (targets['segmentation'] == 1).all()
     assert targets['depth'].isnan().all()
     assert targets['depth'].dtype == torch.float32
     torch.manual_seed(99)
-    again, _ = dataset[0, 5]
-    other, _ = dataset[0, 6]
+    again, _ = dataset[Draw(0, 5, (0.7, 1.3))]
+    other, _ = dataset[Draw(0, 6, (0.7, 1.3))]
     assert torch.equal(again, picture)
     assert not torch.equal(other, picture)
 
 
 class TestQuotaSampler:
-    GROUPS = (Group(('a', 'b'), 3), Group(('c',), 1), Group(('c',), 1, needs_depth=True))
+    GROUPS = (
+        Group(('a', 'b'), 3),
+        Group(('c',), 1, zoom=(1.0, 2.0)),
+        Group(('c',), 1, needs_depth=True),
+    )
+    ZOOMS = (0.5, 1.5)
 
     @pytest.fixture
     def rows(self, tmp_path: Path) -> list[AnnotatedPicture]:
@@ -131,50 +137,54 @@ class TestQuotaSampler:
         return read_index(make_index(tmp_path, [{'picture': PICTURE, **row} for row in rows]))
 
     def test_every_batch_holds_each_group_by_its_quota(self, rows: list[AnnotatedPicture]) -> None:
-        batches = list(QuotaSampler(rows, self.GROUPS, range(20), 0))
-        assert len(batches) == len(QuotaSampler(rows, self.GROUPS, range(20), 0)) == 20
+        batches = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 0))
+        assert len(batches) == len(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 0)) == 20
         for batch in batches:
-            sources = [rows[index].source for index, _ in batch]
+            sources = [rows[draw.picture].source for draw in batch]
             assert set(sources[:3]) <= {'a', 'b'}
             assert sources[3:] == ['c', 'c']
-            assert rows[batch[4][0]].depth_path is not None
+            assert rows[batch[4].picture].depth_path is not None
+            assert [draw.zooms for draw in batch] == [*[self.ZOOMS] * 3, (1.0, 2.0), self.ZOOMS]
 
     def test_no_picture_comes_again_before_its_group_is_used_up(
         self, rows: list[AnnotatedPicture]
     ) -> None:
-        batches = list(QuotaSampler(rows, self.GROUPS, range(21), 0))
-        drawn = [index for batch in batches for index, _ in batch[:3]]
+        batches = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(21), 0))
+        drawn = [draw.picture for batch in batches for draw in batch[:3]]
         turns = [drawn[k : k + 7] for k in range(0, len(drawn), 7)]
         assert all(sorted(turn) == list(range(7)) for turn in turns)
         assert all(one != next_ for one, next_ in pairwise(turns))
 
     def test_every_view_has_a_seed_of_its_own(self, rows: list[AnnotatedPicture]) -> None:
         seeds = Counter(
-            seed for batch in QuotaSampler(rows, self.GROUPS, range(50), 0) for _, seed in batch
+            draw.seed
+            for batch in QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(50), 0)
+            for draw in batch
         )
         assert max(seeds.values()) == 1
 
     def test_a_resumed_run_draws_the_same_batches(self, rows: list[AnnotatedPicture]) -> None:
-        whole = list(QuotaSampler(rows, self.GROUPS, range(20), 7))
-        assert list(QuotaSampler(rows, self.GROUPS, range(9, 20), 7)) == whole[9:]
-        assert list(QuotaSampler(rows, self.GROUPS, range(20), 8)) != whole
+        whole = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 7))
+        assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(9, 20), 7)) == whole[9:]
+        assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 8)) != whole
 
     def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
         with pytest.raises(ValueError, match='no picture of e, f is in the index'):
-            QuotaSampler(rows, [Group(('e', 'f'), 1)], range(1), 0)
+            QuotaSampler(rows, [Group(('e', 'f'), 1)], self.ZOOMS, range(1), 0)
         with pytest.raises(ValueError, match='no picture of d is in the index'):
-            QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], range(1), 0)
+            QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], self.ZOOMS, range(1), 0)
 
 
 def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:
     normals = np.full((*SIZE, 3), np.nan, np.float32)
     normals[:40] = (0.6, 0.0, -0.8)
     rows = make_index(tmp_path, [{'picture': PICTURE, 'normals': normals}, {'picture': PICTURE}])
-    view = RandomView((32, 64), (1.0, 1.2))
-    dataset = AsymmetricDataset(read_index(rows), 'road8', 700.0, view, ('normals',))
+    dataset = AsymmetricDataset(
+        read_index(rows), 'road8', 700.0, RandomView((32, 64)), ('normals',)
+    )
     turned = set()
     for seed in range(12):
-        _, targets = dataset[0, seed]
+        _, targets = dataset[Draw(0, seed, (1.0, 1.2))]
         assert targets.keys() == {'normals'}
         assert targets['normals'].shape == (3, 32, 64)
         known = targets['normals'][:, targets['normals'].isfinite().all(0)]
@@ -183,4 +193,4 @@ def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:
             turned |= set(known[0].round(decimals=1).unique().tolist())
     # a flip turns them as it turns the surface
     np.testing.assert_allclose(sorted(turned), [-0.6, 0.6], atol=0.01)
-    assert not dataset[1, 0][1]['normals'].isfinite().any()
+    assert not dataset[Draw(1, 0, (1.0, 1.2))][1]['normals'].isfinite().any()

@@ -9,7 +9,7 @@ from mtl_perception.training.losses import (
     cross_entropy_of_several,
     inverse_huber,
     joint_loss,
-    log_depth_l1,
+    log_and_relative_l1,
     normals_cosine,
 )
 
@@ -69,10 +69,26 @@ def test_unlabelled_pixels_have_no_gradient_and_no_weight() -> None:
 
 def test_log_depth_by_hand_over_the_valid_pixels_only() -> None:
     prediction = raw(1.0, 2.0, 3.0, 4.0)
-    loss = log_depth_l1(prediction, full(math.e, math.exp(4), NAN, 0.0)[None])
-    assert loss.item() == pytest.approx((0 + 2) / 2)
+    loss = log_and_relative_l1(prediction, full(math.e, math.exp(4), NAN, 0.0)[None])
+    shortfall = math.exp(-2)
+    assert loss.item() == pytest.approx((0 + (2 + 1 - shortfall) / 2) / 2)
     (gradient,) = torch.autograd.grad(loss, prediction)
-    torch.testing.assert_close(gradient[0, 0, 0, 1:], torch.tensor([-0.5, 0.0, 0.0]))
+    expected = torch.tensor([-(1 + shortfall) / 4, 0.0, 0.0])
+    torch.testing.assert_close(gradient[0, 0, 0, 1:], expected)
+
+
+def test_depth_that_is_too_far_costs_more_than_too_near_but_not_without_bound() -> None:
+    errors = torch.tensor([-1.0, 1.0, 2.0, 9.0])
+    losses, slopes = [], []
+    for error in errors:
+        prediction = raw(float(error))
+        loss = log_and_relative_l1(prediction, full(1.0)[None])
+        losses.append(loss.item())
+        slopes.append(torch.autograd.grad(loss, prediction)[0].item())
+    assert losses[0] < losses[1] < losses[2] < losses[3]
+    assert -1 < slopes[0] < 0
+    assert slopes[1] == pytest.approx((1 + math.e) / 2)
+    assert slopes[3] == pytest.approx(0.5)
 
 
 def test_inverse_huber_by_hand() -> None:
@@ -86,7 +102,7 @@ def test_inverse_huber_by_hand() -> None:
 
 
 def test_a_perfect_depth_has_no_loss_and_a_finite_gradient() -> None:
-    for loss_of, value in ((inverse_huber, 10.0), (log_depth_l1, math.log(10.0))):
+    for loss_of, value in ((inverse_huber, 10.0), (log_and_relative_l1, math.log(10.0))):
         prediction = raw(value, value)
         loss = loss_of(prediction, full(10.0, 10.0)[None])
         assert loss.item() == pytest.approx(0, abs=1e-6)
@@ -110,7 +126,7 @@ def test_normals_by_hand() -> None:
     ('loss_of', 'channels', 'nothing'),
     [
         (cross_entropy_of_several, 8, torch.zeros(2, 9, 9, dtype=torch.int64)),
-        (log_depth_l1, 1, torch.full((2, 9, 9), NAN)),
+        (log_and_relative_l1, 1, torch.full((2, 9, 9), NAN)),
         (inverse_huber, 1, torch.full((2, 9, 9), NAN)),
         (normals_cosine, 3, torch.full((2, 3, 9, 9), NAN)),
     ],
@@ -126,7 +142,7 @@ def test_without_an_annotation_loss_and_gradient_are_zero(
 
 
 @pytest.mark.parametrize(
-    ('activation', 'depth_loss'), [('exp', log_depth_l1), ('abs', inverse_huber)]
+    ('activation', 'depth_loss'), [('exp', log_and_relative_l1), ('abs', inverse_huber)]
 )
 def test_the_joint_loss_is_the_weighted_sum(activation: str, depth_loss: object) -> None:
     torch.manual_seed(0)

@@ -33,7 +33,8 @@ from mtl_perception.products import (
 )
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.rendering.drive import Studio
-from mtl_perception.rendering.opengl.renderer import Moment, Truth
+from mtl_perception.rendering.opengl.renderer import Truth
+from mtl_perception.rendering.opengl.views import Moment
 from mtl_perception.rendering.recording import Description, RATE_HZ
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
 

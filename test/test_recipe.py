@@ -56,7 +56,7 @@ def test_the_road8_recipe_suits_the_real_index(data_folder: Path) -> None:
     # rendered frames are made, see docs/rendering.md
     groups = [group for group in recipe.groups if group.sources != ('rendered',)]
     assert len(groups) == len(recipe.groups) - 1
-    batch = next(iter(QuotaSampler(rows, groups, range(1), recipe.seed)))
+    batch = next(iter(QuotaSampler(rows, groups, recipe.zoom, range(1), recipe.seed)))
     assert len(batch) == sum(group.per_batch for group in groups)
     assert recipe.pretrained is None or (data_folder / recipe.pretrained).is_file()
 

@@ -16,7 +16,8 @@ from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from mtl_perception.rendering import dataset
 from mtl_perception.rendering.drive import Frame, with_room
-from mtl_perception.rendering.opengl.renderer import Moment, Truth
+from mtl_perception.rendering.opengl.renderer import Truth
+from mtl_perception.rendering.opengl.views import Moment
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.layout import draw_scene, Scene
@@ -157,7 +158,6 @@ def test_every_kind_of_street_and_class_comes_up() -> None:
         path = replace(drawn_path(rng), start_m=20.0)
         frame = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng)
         seen |= set(np.unique(frame.truth.labels).tolist())
-        studio.renderer.release(scene.all_parts())
     assert seen == set(IDS.values())
 
 

@@ -60,11 +60,11 @@ def test_a_lidars_cloud_is_read_in_its_byte_order_and_with_padded_rows() -> None
 @pytest.mark.parametrize(
     ('changes', 'fault'),
     [
-        ({'fields': ()}, 'no x, y, z'),
-        ({'point_step': 4}, 'has no such layout'),
-        ({'row_step': 10**6}, 'has no such layout'),
-        ({'data': np.zeros(5, np.uint8)}, 'has no such layout'),
-        ({'width': 10**6}, 'has no such layout'),
+        ({'fields': ()}, 'fields x, y and z'),
+        ({'point_step': 4}, 'within point_step'),
+        ({'row_step': 10**6}, 'row_step must hold a row'),
+        ({'data': np.zeros(5, np.uint8)}, 'row_step must hold a row'),
+        ({'width': 10**6}, 'row_step must hold a row'),
     ],
 )
 def test_a_cloud_that_does_not_fit_its_data_is_an_error(

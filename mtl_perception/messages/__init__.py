@@ -12,7 +12,7 @@ from mtl_perception.messages.images import (
     ImageFields,
     MAX_SIDE_PX,
 )
-from mtl_perception.messages.point_clouds import decode_points
+from mtl_perception.messages.point_clouds import decode_colours, decode_points
 
 __all__ = [
     'ENCODINGS',
@@ -22,6 +22,7 @@ __all__ = [
     'ImageFields',
     'PointFieldSpec',
     'byte_array',
+    'decode_colours',
     'decode_compressed',
     'decode_image',
     'decode_message',

@@ -34,6 +34,7 @@ class AnnotatedPicture:
     depth_path: Path | None
     normals_path: Path | None
     f_px: float | None
+    principal_row: float | None
     split: str
     source: str
     licence: str
@@ -133,6 +134,7 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
         # a column that older indexes do not have
         normals_path=folder / row['normals'] if row.get('normals') else None,
         f_px=float(row['fx_px']) if row['fx_px'] else None,
+        principal_row=float(row['cy_px']) if row['cy_px'] else None,
         split=row['split'],
         source=row['source'],
         licence=row['licence'],

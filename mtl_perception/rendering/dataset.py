@@ -142,12 +142,11 @@ def write_frame(
     folder: Path, name: str, frame: Frame, camera: Intrinsics, split: str
 ) -> dict[str, Any]:
     """Write the files of a frame; give its row of the index."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, frame.jpeg_quality]
     depth = np.where(np.isfinite(frame.truth.depth), frame.truth.depth, 0.0)
     units = np.rint(depth * DEPTH_UNITS_PER_METRE)
     units[units > np.iinfo(np.uint16).max] = 0
     paths = {
-        'image': _write(folder, f'images/{name}.jpg', frame.picture[..., ::-1], quality),
+        'image': write_picture(folder, f'images/{name}.jpg', frame),
         'labels': _write(folder, f'labels/{name}.png', frame.truth.labels),
         'depth': _write(folder, f'depth/{name}.png', units.astype(np.uint16)),
         'normals': _write(folder, f'normals/{name}.png', encode_normals(frame.truth.normals)),
@@ -160,6 +159,12 @@ def write_frame(
     }
     pose = dict(zip(POSE_COLUMNS, frame.moment.camera[:3].ravel().round(6).tolist(), strict=True))
     return {**paths, **known, **pose}
+
+
+def write_picture(folder: Path, name: str, frame: Frame) -> str:
+    """Write a frame's picture as a JPEG; give its name. Raises OSError if it cannot be."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, frame.jpeg_quality]
+    return _write(folder, name, frame.picture[..., ::-1], quality)
 
 
 def _rows_path(folder: Path, seed: int) -> Path:

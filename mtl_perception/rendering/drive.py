@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
 
-from .opengl.renderer import Moment, Renderer, Truth
+from .opengl.renderer import Renderer, Truth
+from .opengl.views import Moment
 from .ranges import KITTI_CAMERA, Ranges
-from .scene.layout import camera_pose, draw_scene, Mover, Scene
+from .scene.layout import camera_pose, draw_scene, Scene
+from .scene.traffic import Mover
 from .sensors import Photography
 
 VIEWS_PER_SCENE = 8
@@ -77,7 +79,6 @@ class Studio:
         for s in np.linspace(FIRST_M, LAST_M, VIEWS_PER_SCENE):
             path = replace(Path.drawn(rng, self.ranges), start_m=float(s))
             yield self.frame(with_room(scene, path, [0.0]), path, 0.0, rng)
-        self.renderer.release(scene.all_parts())
 
     def drive(self, seed: int, frames: int, rate_hz: float = 10.0) -> Iterator[Frame]:
         """Drive through the scene of a seed."""
@@ -85,14 +86,12 @@ class Studio:
         scene, path, times = self._plan(rng, frames, rate_hz)
         for time_s in times:
             yield self.frame(scene, path, time_s, rng)
-        self.renderer.release(scene.all_parts())
 
     def moments(self, seed: int, frames: int, rate_hz: float = 10.0) -> Iterator[Moment]:
         """Give the moments of a drive's frames, for their truth, without the pictures."""
         scene, path, times = self._plan(np.random.default_rng((seed, 1)), frames, rate_hz)
         for time_s in times:
             yield Moment(scene.parts(time_s), path.camera(scene, time_s))
-        self.renderer.release(scene.all_parts())
 
     def _plan(
         self, rng: np.random.Generator, frames: int, rate_hz: float

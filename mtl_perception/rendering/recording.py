@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, UTC
 from pathlib import Path
 import shutil
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -14,7 +13,8 @@ import yaml
 
 from mtl_perception.geometry import Intrinsics
 
-from .drive import Frame, Studio
+from .dataset import write_picture
+from .drive import Studio
 from .sensors import Lidar, LIDAR_IN_CAMERA
 
 RATE_HZ = 10.0
@@ -68,7 +68,7 @@ def write_drive(folder: Path, description: Description, lidar: Lidar | None = No
             (folder / name / 'timestamps.txt').write_text('\n'.join(times) + '\n')
         frames = studio.drive(description.seed, description.frames, RATE_HZ)
         for index, frame in enumerate(tqdm(frames, total=description.frames, unit='frame')):
-            _write_picture(folder / f'image_02/data/{index:010}.jpg', frame)
+            write_picture(folder, f'image_02/data/{index:010}.jpg', frame)
             if lidar:
                 sweep = lidar.sweep(frame.moment, np.random.default_rng(index))
                 sweep.tofile(folder / f'velodyne_points/data/{index:010}.bin')
@@ -77,12 +77,6 @@ def write_drive(folder: Path, description: Description, lidar: Lidar | None = No
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _write_picture(path: Path, frame: Frame) -> None:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, frame.jpeg_quality]
-    if not cv2.imwrite(str(path), frame.picture[..., ::-1], quality):
-        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
 
 
 def _time(index: int) -> str:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
 
-from .opengl.renderer import Moment, Renderer
+from .opengl.renderer import Renderer
+from .opengl.views import Moment
 from .ranges import Ranges
 
 # of KITTI's lidar: 64 beams from 2 degrees above the horizon to 24.8 below it

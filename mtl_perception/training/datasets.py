@@ -1,7 +1,7 @@
 """Pictures with missing annotations, as tensors; batches that hold each group by its quota."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,14 @@ from .recipe import Group
 
 # nearer than this to anything that is not road, a teacher's "road" may as well be sidewalk
 TEACHER_MARGIN_PX = 48
+
+
+class Draw(NamedTuple):
+    """A picture's number, the seed of the view of it, and the range of the view's zoom."""
+
+    picture: int
+    seed: int
+    zooms: tuple[float, float]
 
 
 class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
@@ -42,16 +50,16 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         """Count the pictures."""
         return len(self.pictures)
 
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, Targets]:
-        """Give the view of picture `index` that the random `seed` draws: draw = (index, seed)."""
-        index, seed = draw
-        row = self.pictures[index]
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Targets]:
+        """Give the view of a picture that its seed draws."""
+        row = self.pictures[draw.picture]
         picture = row.read_picture()
         size = picture.shape[:2]
         targets = {task: torch.from_numpy(self._target(task, row, size)) for task in self.tasks}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self.view(torch.from_numpy(picture).permute(2, 0, 1), targets)
+            torch.manual_seed(draw.seed)
+            tensor = torch.from_numpy(picture).permute(2, 0, 1)
+            return self.view(tensor, targets, draw.zooms, row.principal_row)
 
     def _target(self, task: str, row: AnnotatedPicture, size: tuple[int, int]) -> NDArray[Any]:
         if task == 'segmentation':
@@ -100,8 +108,8 @@ def canonical_depth(
     return depth_m * np.float32(f_px / row.f_px)
 
 
-class QuotaSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (index, seed), each with `per_batch` pictures of every group.
+class QuotaSampler(Sampler[list[Draw]]):
+    """Batches, each with `per_batch` pictures of every group.
 
     Every group is shuffled anew each time it is used up. A batch depends on seed and step only,
     so that a run resumed at a step goes on exactly as it would have.
@@ -111,10 +119,14 @@ class QuotaSampler(Sampler[list[tuple[int, int]]]):
         self,
         pictures: Sequence[AnnotatedPicture],
         groups: Sequence[Group],
+        zooms: tuple[float, float],
         steps: range,
         seed: int,
     ) -> None:
-        """Sort the pictures into groups. Raises ValueError if a group stays empty."""
+        """Sort the pictures into groups; `zooms` is for those that have none of their own.
+
+        Raises ValueError if a group stays empty.
+        """
         self.members = [
             [
                 index
@@ -124,6 +136,7 @@ class QuotaSampler(Sampler[list[tuple[int, int]]]):
             for group in groups
         ]
         self.quotas = [group.per_batch for group in groups]
+        self.zooms = [group.zoom or zooms for group in groups]
         self.steps = steps
         self.seed = seed
         for group, members in zip(groups, self.members, strict=True):
@@ -134,15 +147,15 @@ class QuotaSampler(Sampler[list[tuple[int, int]]]):
         """Count the batches."""
         return len(self.steps)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the batch of each step."""
         for step in self.steps:
             yield [draw for group in range(len(self.members)) for draw in self._draws(group, step)]
 
-    def _draws(self, group: int, step: int) -> Iterator[tuple[int, int]]:
+    def _draws(self, group: int, step: int) -> Iterator[Draw]:
         members, quota = self.members[group], self.quotas[group]
         for position in range(step * quota, (step + 1) * quota):
             turn, place = divmod(position, len(members))
             order = np.random.default_rng((self.seed, group, turn)).permutation(len(members))
             seed = np.random.default_rng((self.seed, group, position)).integers(2**31)
-            yield members[order[place]], int(seed)
+            yield Draw(members[order[place]], int(seed), self.zooms[group])

@@ -26,11 +26,18 @@ def cross_entropy_of_several(logits: Tensor, allowed: Tensor) -> Tensor:
     return _masked_mean(-kept.logsumexp(1), valid)
 
 
-def log_depth_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
-    """Absolute difference of log-depths; raw (B, 1, h, w) is log-depth, depth_m NaN if unknown."""
+def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
+    """Mean of |log(depth / truth)| and |depth / truth - 1|; raw (B, 1, h, w) is log-depth.
+
+    Where the network is in doubt, the first alone settles on the median of what it deems
+    possible. The second, AbsRel, draws it nearer: what is called too far costs more than what is
+    called too near, as to one who drives. depth_m is NaN where unknown.
+    """
     valid = depth_m > 0
-    target = depth_m.where(valid, 1.0).log()
-    return _masked_mean((_upsample(raw, depth_m).squeeze(1) - target).abs(), valid)
+    error = _upsample(raw, depth_m).squeeze(1) - depth_m.where(valid, 1.0).log()
+    # beyond a factor of e^2 the first alone pulls, or a fresh network's gradient would burst
+    relative = error.clamp(max=2.0).expm1().abs()
+    return _masked_mean((error.abs() + relative) / 2, valid)
 
 
 def inverse_huber(raw: Tensor, depth_m: Tensor) -> Tensor:
@@ -50,7 +57,7 @@ def normals_cosine(raw: Tensor, normals: Tensor) -> Tensor:
     return _masked_mean(1 - cosine, valid)
 
 
-DEPTH_LOSSES = {'exp': log_depth_l1, 'abs': inverse_huber}
+DEPTH_LOSSES = {'exp': log_and_relative_l1, 'abs': inverse_huber}
 
 
 def joint_loss(

@@ -13,11 +13,12 @@ from mtl_perception.network.joint_network import FIXED_CHANNELS
 
 @dataclass(frozen=True)
 class Group:
-    """Sources that share a quota of every batch."""
+    """Sources that share a quota of every batch; `zoom` is instead of the recipe's."""
 
     sources: tuple[str, ...]
     per_batch: int
     needs_depth: bool = False
+    zoom: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

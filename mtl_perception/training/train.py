@@ -196,9 +196,10 @@ def _scalar_writer(folder: Path) -> Callable[[str, float, int], None]:
 def _batches(
     rows: Sequence[AnnotatedPicture], recipe: Recipe, first: int, workers: int
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    view = RandomView(recipe.crop, recipe.zoom)
+    view = RandomView(recipe.crop)
     dataset = AsymmetricDataset(rows, recipe.label_space, recipe.training_f_px, view, recipe.tasks)
-    sampler = QuotaSampler(rows, recipe.groups, range(first, recipe.steps), recipe.seed)
+    steps = range(first, recipe.steps)
+    sampler = QuotaSampler(rows, recipe.groups, recipe.zoom, steps, recipe.seed)
     loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers)
     yield from tqdm(loader, initial=first, total=recipe.steps, unit='step', mininterval=10)
 

@@ -1,6 +1,5 @@
 """Cars, vans, lorries and buses: silhouettes swept across the width, wheels, lights, glass."""
 
-import colorsys
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,12 +12,10 @@ from mtl_perception.rendering.opengl.mesh import (
     Material,
     Mesh,
     mesh,
-    quads,
-    tube,
 )
-from mtl_perception.rendering.opengl.textures import Layer
 
-from .street import VEHICLE
+from .bodywork import DARK, GLASS, HEADLAMP, paint, PLATE, REAR_LAMP, wheels
+from .lorries import bus, lorry
 
 
 class Shape(NamedTuple):
@@ -167,34 +164,14 @@ SHAPES = {
         (0.33, 0.14),
     ),
 }
-_GLASS = Material(VEHICLE, (0.1, 0.11, 0.12), gloss=1.0)
-_DARK = Material(VEHICLE, (0.1, 0.1, 0.1), gloss=0.05)
-_CHROME = Material(VEHICLE, (0.6, 0.6, 0.62), gloss=0.8)
-_HEADLAMP = Material(VEHICLE, (0.85, 0.87, 0.9), gloss=0.9)
-_REAR_LAMP = Material(VEHICLE, (0.6, 0.05, 0.05), gloss=0.5, glow=0.1)
-_PLATE = Material(VEHICLE, (0.9, 0.9, 0.86))
-
-
-def paint(rng: np.random.Generator) -> Material:
-    """Draw a paint: mostly white, grey, black and silver, as on the road."""
-    if rng.random() < 0.68:
-        tone = float(rng.choice([0.08, 0.14, 0.3, 0.5, 0.66, 0.8, 0.93]) * rng.uniform(0.9, 1.05))
-        colour = (tone, tone, min(1.0, tone * 1.02))
-    else:
-        colour = colorsys.hsv_to_rgb(
-            float(rng.choice([0.0, 0.0, 0.6, 0.6, 0.62, 0.35, 0.1])),
-            rng.uniform(0.5, 0.95),
-            rng.uniform(0.25, 0.75),
-        )
-    return Material(VEHICLE, colour, gloss=float(rng.uniform(0.4, 0.9)))
 
 
 def vehicle(rng: np.random.Generator, kind: str) -> Mesh:
     """Build a vehicle of SHAPES, or a lorry or a bus; it heads along x, wheels on z = 0."""
     if kind == 'lorry':
-        return _lorry(rng)
+        return lorry(rng)
     if kind == 'bus':
-        return _bus(rng)
+        return bus(rng)
     return _car(rng, SHAPES[kind])
 
 
@@ -205,28 +182,28 @@ def _car(rng: np.random.Generator, shape: Shape) -> Mesh:
     top = np.array(shape.top) * [length, height]
     parts = [*_roof_line(shape, top, half, height, body)]
     parts += _sides(shape, top, length, half, height, ground, body)
-    parts += _wheels(
+    parts += wheels(
         length, half, radius=0.5 * (0.62 + 0.06 * rng.random()) * (height / 1.5) ** 0.4
     )
     front, rear = length / 2, -length / 2
     for side in (1, -1):
         y = side * 0.74 * half
         parts.append(
-            box((0.12, 0.3 * half, 0.09 * height), (front - 0.05, y, 0.46 * height), _HEADLAMP)
+            box((0.12, 0.3 * half, 0.09 * height), (front - 0.05, y, 0.46 * height), HEADLAMP)
         )
         parts.append(
             box(
                 (0.08, 0.22 * half, 0.13 * height),
                 (rear + 0.02, side * 0.82 * half, 0.53 * height),
-                _REAR_LAMP,
+                REAR_LAMP,
             )
         )
         mirror = (length * shape.cabin[0] - 0.35, side * (half + 0.07), shape.belt * height + 0.06)
         parts.append(box((0.12, 0.18, 0.13), mirror, body))
-    parts.append(box((0.05, 0.52, 0.11), (front - 0.005, 0, 0.3 * height), _PLATE))
-    parts.append(box((0.05, 0.52, 0.11), (rear - 0.005, 0, 0.42 * height), _PLATE))
-    parts.append(box((0.06, 1.0 * half, 0.08 * height), (front - 0.03, 0, 0.41 * height), _DARK))
-    parts.append(box((length * 0.96, 1.86 * half, 0.2), (0, 0, ground + 0.08), _DARK))
+    parts.append(box((0.05, 0.52, 0.11), (front - 0.005, 0, 0.3 * height), PLATE))
+    parts.append(box((0.05, 0.52, 0.11), (rear - 0.005, 0, 0.42 * height), PLATE))
+    parts.append(box((0.06, 1.0 * half, 0.08 * height), (front - 0.03, 0, 0.41 * height), DARK))
+    parts.append(box((length * 0.96, 1.86 * half, 0.2), (0, 0, ground + 0.08), DARK))
     return joined(parts)
 
 
@@ -266,7 +243,7 @@ def _roof_line(
             rim = 0.1
             pane = grid[0] + (grid[-1] - grid[0]) * np.array([rim, 0.5, 1 - rim])[:, None, None]
             out = np.array([np.sign((p + q)[0]) * 0.012, 0, 0.012])
-            parts.append(_sheet(pane[:, 1:-1] + out, _GLASS))
+            parts.append(_sheet(pane[:, 1:-1] + out, GLASS))
     return parts
 
 
@@ -308,83 +285,6 @@ def _sides(
             z_pane = belt + np.outer([0, 0.5, 1], np.maximum(high - belt, 0.02))
             y_pane = side * (_half_width(z_pane, half, height, shape) + 0.008)
             parts.append(
-                _sheet(np.stack([np.broadcast_to(x, z_pane.shape), y_pane, z_pane], -1), _GLASS)
+                _sheet(np.stack([np.broadcast_to(x, z_pane.shape), y_pane, z_pane], -1), GLASS)
             )
     return parts
-
-
-def _wheels(
-    length: float, half: float, radius: float, axles: tuple[float, ...] = (0.31, -0.3)
-) -> list[Mesh]:
-    parts = []
-    for x in axles:
-        for side in (1, -1):
-            centre = np.array([x * length, side * (half - 0.13), radius])
-            out = np.array([0, side * 0.12, 0])
-            arch = tube([centre - out, centre + out * 1.12], radius * 1.16, _DARK, sides=16)
-            tyre = tube([centre - out, centre + out * 1.22], radius, _DARK, sides=16)
-            hub = tube([centre, centre + out * 1.3], radius * 0.62, _CHROME, sides=10)
-            parts += [arch, tyre, hub]
-    return parts
-
-
-def _lorry(rng: np.random.Generator) -> Mesh:
-    """Build a rigid lorry or a tanker."""
-    cab, length = paint(rng), float(rng.uniform(7.0, 12.0))
-    width, height = 2.5, float(rng.uniform(2.9, 3.9))
-    front = length / 2
-    tone = float(rng.uniform(0.5, 0.95))
-    cargo = Material(VEHICLE, (tone, tone, tone), Layer.PLAIN, gloss=0.15)
-    if rng.random() < 0.5:
-        cargo = paint(rng)
-    parts = [
-        box((2.1, width, 2.2), (front - 1.05, 0, 1.85), cab),
-        box((1.7, width * 0.94, 0.4), (front - 1.05, 0, 3.1), cab),
-        box((0.06, width * 0.88, 0.8), (front + 0.01, 0, 2.35), _GLASS),
-        box((0.06, width * 0.8, 0.5), (front + 0.01, 0, 1.2), _DARK),
-        box((length - 0.4, 1.0, 0.3), (-0.2, 0, 0.85), _DARK),
-        box((0.06, 2.2, 0.16), (-front + 0.02, 0, 0.75), _REAR_LAMP),
-    ]
-    for side in (1, -1):
-        parts.append(box((1.0, 0.05, 0.75), (front - 0.9, side * width / 2, 2.35), _GLASS))
-        parts.append(box((0.08, 0.4, 0.18), (front + 0.01, side * 0.95, 0.85), _HEADLAMP))
-    middle = -1.25
-    if rng.random() < 0.25:
-        path = np.array([[middle + f * (length - 2.8), 0, 2.2] for f in (-0.5, -0.47, 0.47, 0.5)])
-        parts.append(
-            tube(path, [0.8, 1.15, 1.15, 0.8], Material(VEHICLE, (0.7, 0.71, 0.73), gloss=0.8), 18)
-        )
-    else:
-        box_height = height - 1.05
-        parts.append(
-            box((length - 2.5, width, box_height), (middle, 0, 1.05 + box_height / 2), cargo)
-        )
-    parts += _wheels(length, width / 2, 0.5, (0.36, -0.2, -0.34))
-    return joined(parts)
-
-
-def _bus(rng: np.random.Generator) -> Mesh:
-    body, length = paint(rng), float(rng.uniform(9.0, 13.0))
-    width, height = 2.5, 3.0
-    parts = [box((length, width, height - 0.35), (0, 0, 0.35 + (height - 0.35) / 2), body)]
-    for side in (1, -1):
-        count = 6
-        pane = length / count
-        for k in range(count):
-            x = -length / 2 + (k + 0.5) * pane
-            parts.append(box((pane - 0.12, 0.04, 1.0), (x, side * width / 2, 1.95), _GLASS))
-        parts.append(box((0.05, 0.3, 0.3), (-length / 2, side * 1.0, 0.9), _REAR_LAMP))
-        parts.append(box((0.05, 0.35, 0.2), (length / 2, side * 0.95, 0.75), _HEADLAMP))
-    for x in (length / 2, -length / 2):
-        parts.append(box((0.06, width * 0.9, 1.1), (x, 0, 2.0), _GLASS))
-    parts += _wheels(length, width / 2, 0.5, (0.3, -0.28))
-    return joined(parts)
-
-
-def footprint(mesh_of: Mesh) -> Mesh:
-    """Build the quad on which a vehicle takes the sky's light from the road."""
-    low = mesh_of.vertices['position'].min(0)
-    high = mesh_of.vertices['position'].max(0)
-    x0, y0, x1, y1 = low[0] - 0.25, low[1] - 0.3, high[0] + 0.25, high[1] + 0.3
-    corners = [(x0, y0, 0.02), (x1, y0, 0.02), (x1, y1, 0.02), (x0, y1, 0.02)]
-    return quads([corners], Material(0, (0, 0, 0), gloss=0.78))

@@ -15,8 +15,7 @@ from mtl_perception.rendering.opengl.mesh import (
     tube,
 )
 from mtl_perception.rendering.opengl.textures import Layer
-
-from .street import OBJECT
+from mtl_perception.rendering.scene.street import OBJECT
 
 _GALVANISED = Material(OBJECT, (0.55, 0.56, 0.57), gloss=0.2)
 _BACK = Material(OBJECT, (0.6, 0.6, 0.6))

@@ -6,8 +6,7 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import box, joined, Material, Mesh, quads
 from mtl_perception.rendering.opengl.textures import Layer
-
-from .street import BUILDING
+from mtl_perception.rendering.scene.street import BUILDING
 
 _WINDOWS = (Layer.WINDOW_TALL, Layer.WINDOW_WIDE, Layer.WINDOW_SHUTTERS, Layer.WINDOW_OFFICE)
 _WALLS = (Layer.PLASTER, Layer.PLASTER, Layer.PLASTER, Layer.BRICK, Layer.STONE)

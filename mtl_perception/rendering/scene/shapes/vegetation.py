@@ -16,8 +16,7 @@ from mtl_perception.rendering.opengl.mesh import (
     tube,
 )
 from mtl_perception.rendering.opengl.textures import Layer
-
-from .street import VEGETATION
+from mtl_perception.rendering.scene.street import VEGETATION
 
 
 def _green(rng: np.random.Generator) -> tuple[float, float, float]:

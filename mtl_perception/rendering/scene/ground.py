@@ -1,0 +1,162 @@
+"""The ground of a street: road, kerbs, sidewalks, verges, the land around, painted lines."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh, quads
+from mtl_perception.rendering.opengl.textures import Layer
+
+from .street import AHEAD_M, BEHIND_M, ROAD, SIDEWALK, Street, VEGETATION, Zone
+
+MARKING_HEIGHT_M = 0.006
+GROUNDS = {
+    'road': Material(ROAD, (0.36, 0.36, 0.37), Layer.ASPHALT),
+    'old road': Material(ROAD, (0.45, 0.44, 0.43), Layer.OLD_ASPHALT),
+    'parking': Material(ROAD, (0.5, 0.48, 0.47), Layer.PAVING),
+    'sidewalk': Material(SIDEWALK, (0.62, 0.6, 0.58), Layer.SLABS),
+    'paving': Material(SIDEWALK, (0.66, 0.58, 0.54), Layer.PAVING),
+    'kerb': Material(SIDEWALK, (0.68, 0.68, 0.66), Layer.PLASTER),
+    'grass': Material(VEGETATION, (0.5, 0.5, 0.42), Layer.GRASS),
+    'field': Material(VEGETATION, (0.62, 0.56, 0.36), Layer.GRASS),
+    'soil': Material(VEGETATION, (0.42, 0.36, 0.3), Layer.SOIL),
+}
+_METRES_PER_TILE = {
+    **{Layer.ASPHALT: 4.0, Layer.OLD_ASPHALT: 9.0, Layer.PAVING: 1.6, Layer.SLABS: 2.4},
+    **{Layer.PLASTER: 2.0, Layer.GRASS: 5.0, Layer.SOIL: 3.0},
+}
+
+
+def ground(street: Street, rng: np.random.Generator) -> Mesh:
+    """Build road, kerbs, sidewalks, verges, side roads and the land around."""
+    tints = {kind: float(rng.uniform(0.75, 1.2)) for kind in GROUNDS}
+    road = str(rng.choice(['road', 'old road']))
+    rows = np.unique(
+        np.concatenate(
+            [np.arange(-BEHIND_M, AHEAD_M, 2.0), *([c.start, c.stop] for c in street.crossings)]
+        )
+    )
+    parts = []
+    for side in (1, -1):
+        zones = street.zones[side]
+        for zone in zones:
+            parts += _strip(street, side, zone, rows, road, tints)
+        inner_heights = [0.0, *(zone.height for zone in zones)]
+        parts += [
+            _kerb_faces(street, side, zone, rows)
+            for zone, inner_height in zip(zones, inner_heights, strict=False)
+            if zone.height != inner_height
+        ]
+    middle = np.linspace(-street.half_width, street.half_width, 7)
+    for first, second in pairwise(middle):
+        parts.append(_sheet(street, rows, first, second, 0.0, road, tints))
+    return joined(parts)
+
+
+def _strip(
+    street: Street, side: int, zone: Zone, rows: Floats, road: str, tints: dict[str, float]
+) -> list[Mesh]:
+    """Build one zone of one side, with side roads across it."""
+    widths = _fill(zone.inner, zone.outer)
+    taken = np.array([not street.free((a + b) / 2, side) for a, b in pairwise(rows)])
+    parts = []
+    for a, b in pairwise(widths):
+        low, high = sorted((side * a, side * b))
+        for open_road in (False, True):
+            kind, height = (road, 0.0) if open_road else (zone.kind, zone.height)
+            for start, stop in _runs(taken == open_road):
+                rows_here = rows[start : stop + 1]
+                parts.append(_sheet(street, rows_here, low, high, height, kind, tints))
+    if zone.height > 0:
+        for c in street.crossings:
+            if side in c.sides and zone.inner < 40:
+                for s in (c.start, c.stop):
+                    t = side * np.array([zone.inner, min(zone.outer, 40.0)])
+                    low_edge, top_edge = street.world(s, t, 0.0), street.world(s, t, zone.height)
+                    corners = [low_edge[0], low_edge[1], top_edge[1], top_edge[0]]
+                    parts.append(quads([corners], GROUNDS['kerb']))
+    return parts
+
+
+def _fill(inner: float, outer: float) -> Floats:
+    """Divide a zone: fine near the road, coarse far away."""
+    edges = [inner]
+    while edges[-1] < outer - 1e-6:
+        edges.append(min(outer, edges[-1] + max(3.0, 0.35 * (edges[-1] - inner))))
+    return np.array(edges)
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Give [start, stop) of each run of True."""
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(changes[::2], changes[1::2], strict=True)]
+
+
+def _sheet(
+    street: Street,
+    rows: Floats,
+    low: float,
+    high: float,
+    height: float,
+    kind: str,
+    tints: dict[str, float],
+) -> Mesh:
+    points = street.world(rows[:, None], np.array([[low, high]]), height)
+    count = len(rows)
+    index = 2 * np.arange(count - 1)[:, None]
+    faces = np.concatenate([index + [0, 2, 3], index + [0, 3, 1]], 1)
+    material = GROUNDS[kind]
+    tile = _METRES_PER_TILE[Layer(material.layer)]
+    uv = np.stack(np.broadcast_arrays(rows[:, None], np.array([[low, high]])), -1) / tile
+    return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tints[kind]))
+
+
+def _kerb_faces(street: Street, side: int, zone: Zone, rows: Floats) -> Mesh:
+    keep = [street.free((a + b) / 2, side) for a, b in pairwise(rows)]
+    low = street.world(rows, side * zone.inner, 0.0)
+    top = street.world(rows, side * zone.inner, zone.height)
+    corners = np.stack([low[:-1], low[1:], top[1:], top[:-1]], 1)[np.array(keep)]
+    return quads(corners, GROUNDS['kerb'])
+
+
+def markings(street: Street, rng: np.random.Generator) -> Mesh:
+    """Build lane lines, edge lines, stop lines and zebra crossings."""
+    worn = float(rng.uniform(0.6, 0.95))
+    paint = Material(ROAD, (worn, worn, worn), Layer.ASPHALT)
+    half, parts = street.half_width, []
+    if street.kind != 'residential' or rng.random() < 0.3:
+        dash, gap = (6.0, 12.0) if street.kind == 'highway' else (3.0, 6.0)
+        lines = np.linspace(-half, half, street.lanes + 1)[1:-1]
+        for t in lines:
+            solid = rng.random() < 0.2
+            starts = np.arange(-BEHIND_M, AHEAD_M - 10, 4.0 if solid else dash + gap)
+            parts.append(_line(street, starts, 4.0 if solid else dash, float(t), paint))
+    if street.kind in ('rural', 'highway') or rng.random() < 0.25:
+        starts = np.arange(-BEHIND_M, AHEAD_M - 10, 4.0)
+        for t in (half - 0.25, 0.25 - half):
+            parts.append(_line(street, starts, 4.0, t, paint))
+    for crossing in street.crossings:
+        if street.kind in ('city', 'residential') and rng.random() < 0.5:
+            for t in np.arange(-half + 0.4, half - 0.4, 1.0):
+                start = np.array([crossing.start - 5.0])
+                parts.append(_line(street, start, 3.0, float(t), paint, 0.5))
+    return joined(parts)
+
+
+def _line(
+    street: Street,
+    starts: Sequence[float] | Floats,
+    length: float,
+    t: float,
+    paint: Material,
+    width: float = 0.13,
+) -> Mesh:
+    pieces = max(1, round(length / 2.0))
+    edges = np.asarray(starts)[:, None] + np.linspace(0, length, pieces + 1)
+    a, b = edges[:, :-1].ravel(), edges[:, 1:].ravel()
+    corners = [(a, t - width / 2), (b, t - width / 2), (b, t + width / 2), (a, t + width / 2)]
+    points = np.stack([street.world(s, u, MARKING_HEIGHT_M) for s, u in corners], 1)
+    uv = np.stack([np.stack([s, np.full_like(s, u)], -1) for s, u in corners], 1) / 4.0
+    return quads(points, paint, uv)

@@ -1,0 +1,1 @@
+"""Shapes: buildings, plants, vehicles, people and what stands beside the road."""

@@ -1,0 +1,133 @@
+"""Who parks, drives, walks and cycles along a street."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtl_perception.rendering.opengl.views import Part
+from mtl_perception.rendering.ranges import Ranges
+
+from .roadside import Generator
+from .shapes import bodywork, people, vehicles
+from .street import AHEAD_M, BEHIND_M, OURS, Street, THEIRS
+
+CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
+CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
+
+
+@dataclass(frozen=True)
+class Mover:
+    """What moves along the street: from s at a distance t, at a speed along s, turned."""
+
+    part: Part
+    s: float
+    t: float
+    speed_mps: float
+    turn: float
+    height: float
+
+
+def parked_cars(street: Street, rng: Generator, ranges: Ranges) -> tuple[list[Mover], float]:
+    """Park cars along both sides; give them, and the t of the camera's lane."""
+    if street.kind in ('rural', 'highway'):
+        lane = street.half_width / (street.lanes / 2)
+        taken = float(rng.integers(street.lanes // 2))
+        return [], -lane * (taken + 0.5)
+    movers = []
+    lane_t = -street.half_width / 2 if street.lanes == 2 else -street.half_width / street.lanes
+    for side in (OURS, THEIRS):
+        share = float(rng.uniform(*ranges.parked)) if rng.random() < 0.85 else 0.0
+        bays = street.zones[side][0]
+        if bays.kind == 'parking':
+            t, height = (bays.inner + bays.outer) / 2, bays.height
+        elif street.half_width > 3.6:
+            t, height = street.half_width - 1.05, 0.0
+            if side == OURS and street.lanes == 2:
+                lane_t = -min(street.half_width / 2, max(0.3, t - 2.2))
+        elif rng.random() < 0.3:
+            # half on the sidewalk
+            t, height = street.half_width + 0.5, street.zones[side][0].height
+        else:
+            continue
+        movers += _row_of_cars(street, rng, side, t, height, share)
+    return movers, float(lane_t)
+
+
+def _row_of_cars(
+    street: Street, rng: Generator, side: int, t: float, height: float, share: float
+) -> list[Mover]:
+    movers = []
+    s = -BEHIND_M + 5
+    while s < AHEAD_M - 60:
+        if rng.random() < share and street.free(s, side, 4.0):
+            turn = (0.0 if side == OURS else np.pi) + float(rng.normal(0, 0.03))
+            place = side * (t + float(rng.normal(0, 0.08)))
+            movers.append(Mover(_car(rng), s, place, 0.0, turn, height))
+        s += float(rng.uniform(5.2, 6.8))
+    return movers
+
+
+def _car(rng: Generator, heavy: float = 0.0) -> Part:
+    kind = (
+        str(rng.choice(['lorry', 'lorry', 'bus']))
+        if rng.random() < heavy
+        else str(rng.choice(CARS, p=CAR_SHARES))
+    )
+    mesh = vehicles.vehicle(rng, kind)
+    return Part(mesh, bodywork.footprint(mesh))
+
+
+def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> list[Mover]:
+    """Drive cars in every lane, those of the camera's lane at about its speed."""
+    heavy = {'highway': 0.3, 'city': 0.12, 'rural': 0.12}.get(street.kind, 0.04)
+    width = 2 * street.half_width / street.lanes
+    lanes = {lane_t, -lane_t}
+    if street.lanes > 2:
+        centres = street.half_width - width * (np.arange(street.lanes) + 0.5)
+        lanes |= {float(c) for c in centres if abs(abs(c) - abs(lane_t)) > 2.2}
+    movers = []
+    for t in sorted(lanes):
+        if rng.random() < 0.25:
+            continue
+        spacing = float(rng.uniform(*ranges.traffic_spacing))
+        speed = float(rng.uniform(*ranges.speed_mps))
+        # nothing stands where the camera drives
+        s = float(rng.uniform(7, 40)) if t == lane_t else float(rng.uniform(-10, 30))
+        while s < AHEAD_M - 80:
+            forward = t < 0
+            movers.append(
+                Mover(
+                    _car(rng, heavy),
+                    s,
+                    t + float(rng.normal(0, 0.12)),
+                    speed if forward else -speed,
+                    0.0 if forward else np.pi,
+                    0.0,
+                )
+            )
+            s += 6 + spacing * float(rng.uniform(0.5, 1.6))
+    return movers
+
+
+def walkers(street: Street, rng: Generator, ranges: Ranges) -> list[Mover]:
+    """Let people walk on the sidewalks, cross, stand, and ride bicycles."""
+    if street.kind in ('rural', 'highway'):
+        return []
+    movers = []
+    for side in (OURS, THEIRS):
+        walk = next(z for z in street.zones[side] if z.kind in ('sidewalk', 'paving'))
+        outer = min(walk.outer, walk.inner + 4.0)
+        density = float(rng.uniform(*ranges.people_per_100_m))
+        for _ in range(rng.poisson(density * 1.5)):
+            turn = float(rng.choice([0.0, np.pi, rng.uniform(0, 6.28)]))
+            s, t = float(rng.uniform(4, 150)), side * float(rng.uniform(walk.inner + 0.3, outer))
+            part = Part(people.person(rng))
+            speed = 1.3 * float(np.cos(turn)) * float(rng.random() < 0.7)
+            height = street.ground_height(s, t)
+            movers.append(Mover(part, s, t, speed, turn, height))
+        for _ in range(rng.poisson(0.25 * density)):
+            t = side * (street.half_width - 0.7)
+            turn = 0.0 if side == OURS else np.pi
+            mover = Part(people.cyclist(rng))
+            movers.append(Mover(mover, float(rng.uniform(6, 90)), t, -side * 4.0, turn, 0.0))
+    return movers
