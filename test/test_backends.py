@@ -154,6 +154,7 @@ class TestCache:
         monkeypatch.setattr(torch.onnx, 'export', None)
         second = Engine(tiny_weights, 'cpu', name, 'fp32').predict(picture)
         np.testing.assert_array_equal(first.labels, second.labels)
+        np.testing.assert_array_equal(first.depth, second.depth)
 
     def test_one_that_the_runtime_does_not_take_is_made_anew(
         self,

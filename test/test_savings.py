@@ -10,16 +10,15 @@ from mtl_perception.model_card import read_card
 from mtl_perception.network.checkpoint import load_state, read_weights
 from mtl_perception.network.decoder import ChainedResidualPooling
 from mtl_perception.network.deployed import DeployedNetwork
-from mtl_perception.network.joint_network import Head, JointNetwork
+from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.network.savings import (
     fold_batch_norms,
     FusedNetwork,
-    LeanHead,
     LinePooling,
     pool_by_lines,
     save_work,
     stretch,
-    WeightedPooling,
+    TapConvolution,
 )
 
 SIZE = (93, 157)
@@ -91,34 +90,30 @@ def test_a_pool_by_lines_is_the_pool_bit_by_bit(size: tuple[int, int]) -> None:
     assert torch.equal(pool_by_lines(x), expected)
 
 
+@pytest.mark.parametrize('groups', [1, 16])
 @torch.inference_mode()
-def test_a_depthwise_chain_of_any_signs_is_a_weighted_sum() -> None:
-    torch.manual_seed(0)
-    chain = ChainedResidualPooling(64, groups=64)
-    signs = torch.stack([conv.weight.flatten() < 0 for conv in chain.convs])
-    # of three signs between four pools each combination is there
-    assert len({tuple(column) for column in signs[:3].T.tolist()}) == 8
-    chain.convs[1].weight[:4] = 0
-    x = torch.randn(1, 64, 20, 30)
-    assert_equal(WeightedPooling(chain)(x), chain(x))
-
-
-@torch.inference_mode()
-def test_a_chain_of_full_convolutions_is_the_same() -> None:
-    chain = ChainedResidualPooling(16)
+def test_a_chain_of_pools_by_lines_is_the_same(groups: int) -> None:
+    chain = ChainedResidualPooling(16, groups)
     x = torch.randn(1, 16, 11, 13)
     torch.testing.assert_close(LinePooling(chain)(x), chain(x), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize('channels', [1, 3, 8, 15, 16, 40])
+@pytest.mark.parametrize('channels', [1, 3, 8, 15])
 @torch.inference_mode()
-def test_a_head_is_the_same_by_its_taps(channels: int) -> None:
-    head = Head(32, channels)
-    lean = LeanHead(head)
-    assert lean.by_taps == (channels < 16)
+def test_a_convolution_is_the_same_by_its_taps(channels: int) -> None:
+    convolution = nn.Conv2d(32, channels, 3, padding=1)
+    by_taps = TapConvolution(convolution)
     for size in ((9, 14), (1, 1)):
         x = torch.randn(2, 32, *size) * 4
-        assert_equal(lean(x), head(x))
+        assert_equal(by_taps(x), convolution(x))
+
+
+@pytest.mark.parametrize(('channels', 'by_taps'), [(15, True), (16, False)])
+def test_only_heads_of_few_channels_are_taken_by_taps(channels: int, by_taps: bool) -> None:
+    joint = JointNetwork('mobilenet_v2', {'segmentation': channels, 'depth': 1})
+    lean = save_work(DeployedNetwork(joint, 'symmetric', 'exp', (0.5, 80.0)))
+    lasts = [head[-1] for head in lean.network.heads.values()]
+    assert [isinstance(last, TapConvolution) for last in lasts] == [by_taps, True]
 
 
 @pytest.mark.parametrize(('length', 'count'), [(94, 375), (7, 7), (1, 5), (9, 4)])

@@ -39,6 +39,10 @@ class OpenVinoBackend:
         self._abilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         offered = ('bf16', 'fp32') if 'BF16' in self._abilities else ('fp32',)
         self.precision = choose_precision('openvino', 'cpu', precision, offered)
+        self._hints = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
+        }
 
     def compile(self, source: Source, shape: Shape) -> CompiledNetwork:
         """Compile for batches of shape (B, H, W), or take what an earlier run compiled."""
@@ -49,10 +53,8 @@ class OpenVinoBackend:
         )
         compiled = self._import(load_artefact(key))
         if compiled is None:
-            precision = _HINTS[self.precision]
-            hints = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision}
             model = convert(source.network, shape)
-            compiled = self._core.compile_model(model, 'CPU', hints)
+            compiled = self._core.compile_model(model, 'CPU', self._hints)
             store_artefact(key, _export(compiled))
         return _runner(compiled)
 
@@ -60,7 +62,8 @@ class OpenVinoBackend:
         if artefact is None:
             return None
         try:
-            return self._core.import_model(artefact, 'CPU')
+            # without the hints it would compute in the precision that it likes best
+            return self._core.import_model(artefact, 'CPU', self._hints)
         except RuntimeError as error:
             log.warning('OpenVINO does not take what it compiled, compiling anew: %s', error)
             return None
@@ -73,6 +76,8 @@ def convert(network: DeployedNetwork, shape: Shape) -> openvino.Model:
     with torch.no_grad():
         outputs = fused(example)
         model = openvino.convert_model(torch.export.export(fused, (example,)))
+    # the conversion leaves all sizes open, and fewer operations can be fused then
+    model.reshape([*shape, 3])
     names = [name for name in FIELDS if getattr(outputs, name) is not None]
     for output, name in zip(model.outputs, names, strict=True):
         output.get_tensor().set_names({name})

@@ -19,19 +19,17 @@ _VECTOR = 16
 def save_work(network: DeployedNetwork) -> DeployedNetwork:
     """Give a copy that computes the same with less work.
 
-    Batch norms are folded into their convolutions, 5x5 pools taken as rows and columns, the
-    depthwise convolutions of the last pooling chain become one weighted sum, and the 3x3
-    convolutions of heads with few channels one 1x1 convolution and a sum of shifted maps.
+    Batch norms are folded into their convolutions, 5x5 pools taken as rows and columns, and the
+    3x3 convolutions of heads with few channels as 1x1 ones and a sum of shifted maps.
     """
     lean = copy.deepcopy(network).eval()
     for module in list(lean.modules()):
         fold_batch_norms(module)
         for name, child in module.named_children():
             if isinstance(child, ChainedResidualPooling):
-                depthwise = _convolutions(child.convs)[0].groups > 1
-                setattr(module, name, (WeightedPooling if depthwise else LinePooling)(child))
-            elif isinstance(child, Head):
-                setattr(module, name, LeanHead(child))
+                setattr(module, name, LinePooling(child))
+            elif isinstance(child, Head) and child[-1].out_channels < _VECTOR:
+                child[-1] = TapConvolution(child[-1])
     return lean
 
 
@@ -75,84 +73,35 @@ class LinePooling(nn.Module):
         return x
 
 
-class WeightedPooling(nn.Module):
-    """ChainedResidualPooling of depthwise convolutions: pools of the input, then a weighted sum.
+class TapConvolution(nn.Module):
+    """A 3x3 convolution as nine 1x1 ones, the maps of its taps, and the sum of their shifts.
 
-    The maximum of c x is c times that of x where c is positive, and -c times that of -x where it
-    is negative, so of each factor only the sign stays between two pools.
+    As one convolution of 9 C channels they fill the vectors that C channels leave empty.
     """
 
-    signs: Tensor
-    weights: Tensor
-
-    def __init__(self, pooling: ChainedResidualPooling) -> None:
-        """Fold the factors of the convolutions; weights and signs are (stages, C, 1, 1)."""
-        super().__init__()
-        factors = torch.stack([conv.weight.detach() for conv in _convolutions(pooling.convs)])
-        factors = factors.flatten(1)[..., None, None]
-        magnitudes = factors.abs().cumprod(0)
-        signs = torch.where(factors < 0, -1.0, 1.0)
-        self.register_buffer('signs', signs)
-        self.register_buffer('weights', magnitudes * signs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape (B, C, h, w)."""
-        total, top = x, x
-        for stage in range(ChainedResidualPooling.STAGES):
-            if stage:
-                top = top * self.signs[stage - 1]
-            top = pool_by_lines(top)
-            total = total + top * self.weights[stage]
-        return total
-
-
-class LeanHead(nn.Module):
-    """A Head whose depthwise convolution is a product, and whose 3x3 one is taken by its taps.
-
-    The convolution of each of the nine taps alone is a 1x1 convolution; as one convolution of
-    9 C channels they fill the vectors that C channels leave empty. Their maps, shifted, add up.
-    """
-
-    scale: Tensor
     bias: Tensor
 
-    def __init__(self, head: Head) -> None:
-        """Rearrange the weights."""
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        """Rearrange the weights of a convolution with bias and a padding of 1."""
         super().__init__()
-        scaling, last = _convolutions(head)
-        self.register_buffer('scale', scaling.weight.detach().view(1, -1, 1, 1))
-        self.channels = last.out_channels
-        self.by_taps = self.channels < _VECTOR
-        self.last = _taps_of(last) if self.by_taps else last
-        assert last.bias is not None
-        self.register_buffer('bias', last.bias.detach().view(1, -1, 1, 1))
+        self.channels = convolution.out_channels
+        # tap by tap, row by row; of each all channels
+        weight = convolution.weight.detach().permute(2, 3, 0, 1).flatten(0, 2)[..., None, None]
+        self.taps = nn.Conv2d(convolution.in_channels, len(weight), 1, bias=False)
+        self.taps.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+        assert convolution.bias is not None
+        self.register_buffer('bias', convolution.bias.detach().view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, h, w) to (B, channels, h, w)."""
-        maps: Tensor = self.last(functional.relu6(x * self.scale))
-        return self._add_up(maps) if self.by_taps else maps
-
-    def _add_up(self, maps: Tensor) -> Tensor:
-        height, width = maps.shape[-2:]
-        padded = functional.pad(maps, (1, 1, 1, 1))
+        """Map (B, c, h, w) to (B, C, h, w)."""
+        height, width = x.shape[-2:]
+        padded = functional.pad(self.taps(x), (1, 1, 1, 1))
         total = self.bias
         for tap in range(9):
             row, column = divmod(tap, 3)
             channels = slice(tap * self.channels, (tap + 1) * self.channels)
             total = total + padded[:, channels, row : row + height, column : column + width]
         return total
-
-
-def _taps_of(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Give the 1x1 convolution whose channels are those of each tap in turn, row by row."""
-    weight = convolution.weight.detach().permute(2, 3, 0, 1).flatten(0, 2)[..., None, None]
-    taps = nn.Conv2d(convolution.in_channels, len(weight), 1, bias=False)
-    taps.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
-    return taps
-
-
-def _convolutions(modules: nn.Module) -> list[nn.Conv2d]:
-    return [module for module in modules.children() if isinstance(module, nn.Conv2d)]
 
 
 class FusedNetwork(DeployedNetwork):
