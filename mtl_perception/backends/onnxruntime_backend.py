@@ -9,6 +9,7 @@ import onnxruntime
 import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
+from mtl_perception.network.rounding import round_depthwise
 from mtl_perception.network.savings import FusedNetwork, save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
@@ -101,6 +102,7 @@ def export(network: DeployedNetwork, shape: Shape, half: bool) -> bytes:
     """Write a network for batches of shape (B, H, W) as ONNX, outputs named as its fields."""
     fused = FusedNetwork.of(save_work(network))
     if half:
+        round_depthwise(fused.network, torch.float16)
         fused.network.half()
     example = torch.zeros((*shape, 3), dtype=torch.uint8)
     with torch.no_grad():

@@ -11,6 +11,7 @@ import openvino
 import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
+from mtl_perception.network.rounding import round_depthwise
 from mtl_perception.network.savings import FusedNetwork, save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
@@ -53,7 +54,7 @@ class OpenVinoBackend:
         )
         compiled = self._import(load_artefact(key))
         if compiled is None:
-            model = convert(source.network, shape)
+            model = convert(source.network, shape, self.precision == 'bf16')
             compiled = self._core.compile_model(model, 'CPU', self._hints)
             store_artefact(key, _export(compiled))
         return _runner(compiled)
@@ -69,9 +70,11 @@ class OpenVinoBackend:
             return None
 
 
-def convert(network: DeployedNetwork, shape: Shape) -> openvino.Model:
-    """Turn a network into a model with outputs named as its fields."""
+def convert(network: DeployedNetwork, shape: Shape, half: bool = False) -> openvino.Model:
+    """Turn a network into a model with outputs named as its fields; half if bf16 will run it."""
     fused = FusedNetwork.of(save_work(network))
+    if half:
+        round_depthwise(fused.network, torch.bfloat16)
     example = torch.zeros((*shape, 3), dtype=torch.uint8)
     with torch.no_grad():
         outputs = fused(example)

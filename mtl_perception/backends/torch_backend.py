@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mtl_perception.network.deployed import DeployedNetwork, DeployedOutputs
+from mtl_perception.network.rounding import round_depthwise
 from mtl_perception.network.savings import save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
@@ -52,7 +53,9 @@ class TorchBackend:
 
     def _module(self, source: Source) -> DeployedNetwork:
         lean = save_work(source.network).to(self.device)
-        lean.network.to(_DTYPES[self.precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        dtype = _DTYPES[self.precision]
+        round_depthwise(lean.network, dtype)
+        lean.network.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return lean
 
 
