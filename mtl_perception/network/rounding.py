@@ -25,7 +25,7 @@ def round_keeping_sums(rows: Tensor, dtype: torch.dtype) -> Tensor:
     order = rows.abs().argsort(1, descending=True)
     rounded = torch.empty_like(rows)
     error = torch.zeros_like(rows[:, :1])
-    for column in order.split(1, 1):
+    for column in order.T.unsqueeze(2):
         wanted = rows.gather(1, column) + error
         nearest = wanted.to(dtype).float()
         rounded.scatter_(1, column, nearest)

@@ -28,9 +28,15 @@ def save_work(network: DeployedNetwork) -> DeployedNetwork:
         for name, child in module.named_children():
             if isinstance(child, ChainedResidualPooling):
                 setattr(module, name, LinePooling(child))
-            elif isinstance(child, Head) and child[-1].out_channels < _VECTOR:
-                child[-1] = TapConvolution(child[-1])
+            elif isinstance(child, Head):
+                child[-1] = _lean(child[-1])
     return lean
+
+
+def _lean(last: nn.Module) -> nn.Module:
+    if isinstance(last, nn.Conv2d) and last.out_channels < _VECTOR:
+        return TapConvolution(last)
+    return last
 
 
 def fold_batch_norms(module: nn.Module) -> None:
