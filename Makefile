@@ -10,7 +10,7 @@ DRIVE ?= drives/city
 # where ROS 2 is sourced its rclpy serves, elsewhere the wheels from PyPI
 HAS_ROS := $(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 comma := ,
-EXTRAS := openvino,rendering,training,viewer,dev$(if $(HAS_ROS),,$(comma)ros)
+EXTRAS := openvino,onnxruntime,rendering,training,viewer,dev$(if $(HAS_ROS),,$(comma)ros)
 
 .PHONY: demo test setup clean
 

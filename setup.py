@@ -66,6 +66,7 @@ setup(
     extras_require={
         'ros': ROS_WHEELS,
         'openvino': ['openvino'],
+        'onnxruntime': ['onnx', 'onnxruntime', 'onnxscript'],
         'rendering': ['moderngl'],
         'training': ['h5py', 'scipy', 'tensorboard'],
         'viewer': ['rerun-sdk>=0.41,<0.42'],

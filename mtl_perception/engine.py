@@ -1,27 +1,30 @@
 """The engine: pictures in, Predictions out, on the best runtime that the machine has."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 import torch
 
-from .backends import Backend, CompiledNetwork, CPU_ONLY, create_backend, Shape
-from .label_space import label_space
+from .backends import CPU_ONLY, create_backend, Source
+from .backends.compiled import CompiledNetworks
 from .model_card import find_weights, read_card
 from .network.checkpoint import load_state, read_weights
+from .network.deployed import FIELDS_OF_TASK
 
 log = logging.getLogger(__name__)
-# compiled sizes that are kept: a folder of pictures may have one each, and each takes memory
-KEPT_SHAPES = 8
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one picture, at the picture's size; a task it lacks is None.
+    """What the network says of one picture; what it lacks, or nobody wanted, is None.
+
+    H and W are the picture's, reduced by the engine's scale.
 
     | field      | shape and type    | content                                |
     |------------|-------------------|----------------------------------------|
@@ -43,25 +46,37 @@ class Engine:
     """A joint network, ready to run."""
 
     def __init__(
-        self, weights: str | Path = 'road8', device: str = 'auto', backend: str = 'auto'
+        self,
+        weights: str | Path = 'road8',
+        device: str = 'auto',
+        backend: str = 'auto',
+        precision: str = 'auto',
+        scale: float = 1.0,
+        in_background: bool = False,
     ) -> None:
         """Load weights: a name in the weights folder, or the path of a .safetensors file.
 
-        device is auto, cpu or cuda:N; backend auto, or one of backends.LIBRARIES. Raises
-        FileNotFoundError or ValueError if the weights or their card are missing, torn or do not
-        fit each other, ValueError if device or backend are unknown or do not go together,
-        ModuleNotFoundError if the backend's library is not installed.
+        device is auto, cpu or cuda:N; backend auto, or one of backends.LIBRARIES; precision auto,
+        or one of backends.PRECISIONS. Scale, above 0 and at most 1, reduces pictures before they
+        are looked at, and Predictions with them; depth stays metric. With in_background what was
+        not warmed up is compiled beside the running engine. Raises FileNotFoundError or
+        ValueError if the weights or their card are missing, torn or do not fit each other,
+        ValueError if one of the rest is unknown or they do not go together, ModuleNotFoundError
+        if the backend's library is not installed.
         """
+        if not 0 < scale <= 1:
+            raise ValueError(f'scale is {scale}; expected above 0 and at most 1')
         path = find_weights(weights)
         self.card = read_card(path)
-        network = self.card.build()
-        load_state(network, read_weights(path), path)
-        self._network = self.card.deploy(network)
+        self.scale = scale
         if device == 'auto' and backend in CPU_ONLY:
             device = 'cpu'
-        self._backend: Backend = create_backend(backend, choose_device(device))
-        self._compiled: dict[Shape, CompiledNetwork] = {}
-        self._sky = label_space(self.card.label_space).id_of('sky')
+        self._backend = create_backend(backend, choose_device(device), precision)
+        network = self.card.build()
+        load_state(network, read_weights(path), path)
+        deployed = self.card.deploy(network)
+        self.source = Source(deployed, f'{self.card}, sky {deployed.sky}')
+        self._compiled = CompiledNetworks(self._backend, self.source, in_background)
 
     @property
     def device(self) -> str:
@@ -73,44 +88,89 @@ class Engine:
         """The runtime in use, with its precision."""
         return f'{self._backend.name} {self._backend.precision}'
 
-    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a Prediction that this model fills."""
+        return tuple(
+            f for task, made in FIELDS_OF_TASK.items() if task in self.card.tasks for f in made
+        )
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Give height and width of the Prediction for a picture of a size."""
+        return output_size(height, width, self.scale)
+
+    def warm_up(
+        self, height: int, width: int, batch: int = 1, wanted: Collection[str] | None = None
+    ) -> None:
         """Compile for pictures of a size and run once, so that the first frame is not late."""
-        self._run(np.zeros((batch, height, width, 3), np.uint8))
+        shape = (batch, *self.output_size(height, width))
+        fields = self._fields(wanted)
+        if fields:
+            self._compiled.compile(shape, fields)(np.zeros((*shape, 3), np.uint8))
 
-    def predict(self, picture: NDArray[np.uint8]) -> Prediction:
-        """Predict for one picture (H, W, 3) uint8 RGB. Raises ValueError for anything else."""
-        return self.predict_batch([picture])[0]
+    def predict(
+        self, picture: NDArray[np.uint8], wanted: Collection[str] | None = None
+    ) -> Prediction:
+        """Predict for one picture (H, W, 3) uint8 RGB; wanted are fields, None for all.
 
-    def predict_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        Raises ValueError for anything else.
+        """
+        return self.predict_batch([picture], wanted)[0]
+
+    def predict_batch(
+        self, pictures: Sequence[NDArray[np.uint8]], wanted: Collection[str] | None = None
+    ) -> list[Prediction]:
         """Predict for pictures of one size in one pass. Raises ValueError if sizes differ."""
         for picture in pictures:
             _check_picture(picture)
         if len({picture.shape for picture in pictures}) != 1:
             shapes = ', '.join(str(picture.shape) for picture in pictures) or 'none'
             raise ValueError(f'a batch needs pictures of one size, found {shapes}')
-        batch = pictures[0][None] if len(pictures) == 1 else np.stack(pictures)
-        return self._run(np.ascontiguousarray(batch))
+        fields = self._fields(wanted)
+        if not fields:
+            return [Prediction(None, None, None, None) for _ in pictures]
+        height, width = self.output_size(*pictures[0].shape[:2])
+        reduced = [_reduce(picture, height, width) for picture in pictures]
+        batch = reduced[0][None] if len(reduced) == 1 else np.stack(reduced)
+        run = self._compiled.ready((len(reduced), height, width), fields)
+        arrays = run(np.ascontiguousarray(batch))
+        # the focal length of a reduced picture is shorter, and things in it seem farther
+        nearer = np.float32(width / pictures[0].shape[1])
+        return [_prediction(arrays, index, fields, nearer) for index in range(len(reduced))]
 
-    def _run(self, batch: NDArray[np.uint8]) -> list[Prediction]:
-        shape = batch.shape[:3]
-        run = self._compiled.pop(shape, None) or self._backend.compile(self._network, shape)
-        # the latest used stands last
-        self._compiled[shape] = run
-        if len(self._compiled) > KEPT_SHAPES:
-            del self._compiled[next(iter(self._compiled))]
-        arrays = run(batch)
-        return [self._prediction(arrays, index) for index in range(len(batch))]
+    def _fields(self, wanted: Collection[str] | None) -> frozenset[str]:
+        """Resolve None to all fields. Raises ValueError if one is unknown."""
+        known = Prediction.__dataclass_fields__
+        if wanted is not None and (unknown := set(wanted) - set(known)):
+            raise ValueError(
+                f'a Prediction has no {", ".join(sorted(unknown))}; choose of {", ".join(known)}'
+            )
+        return frozenset(self.fields if wanted is None else set(wanted).intersection(self.fields))
 
-    def _prediction(self, arrays: dict[str, NDArray[np.generic]], index: int) -> Prediction:
-        """Copy one picture's maps out of the backend's buffers; sky and far become +Inf."""
-        one = {name: np.array(array[index]) for name, array in arrays.items()}
-        labels, depth = one.get('labels'), one.get('depth')
-        if depth is not None:
-            beyond = depth >= self.card.depth_range_m[1]
-            if labels is not None and self._sky is not None:
-                beyond |= labels == self._sky
-            depth[beyond] = np.inf
-        return Prediction(labels, one.get('confidence'), depth, one.get('normals'))
+
+def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Give height and width of a picture reduced by a scale: at least 1."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _prediction(
+    arrays: Mapping[str, NDArray[np.generic]],
+    index: int,
+    fields: Collection[str],
+    nearer: np.float32,
+) -> Prediction:
+    """Copy one picture's maps out of the backend's buffers."""
+    one: dict[str, Any] = {name: np.array(arrays[name][index]) for name in fields}
+    if nearer != 1 and 'depth' in one:
+        one['depth'] *= nearer
+    return Prediction(*(one.get(name) for name in Prediction.__dataclass_fields__))
+
+
+def _reduce(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    if picture.shape[:2] == (height, width):
+        return picture
+    reduced: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return reduced
 
 
 def choose_device(device: str) -> str:

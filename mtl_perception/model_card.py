@@ -84,7 +84,12 @@ class ModelCard:
     def deploy(self, network: JointNetwork) -> DeployedNetwork:
         """Wrap the network in what this card says of its input and output."""
         return DeployedNetwork(
-            network, self.normalisation, self.depth_activation, self.depth_range_m, self.classes
+            network,
+            self.normalisation,
+            self.depth_activation,
+            self.depth_range_m,
+            self.classes,
+            label_space(self.label_space).id_of('sky'),
         ).eval()
 
 

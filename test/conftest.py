@@ -9,6 +9,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope='session', autouse=True)
+def compiled_artefacts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep compiled artefacts of this run, those of its processes too, out of the user's cache."""
+    os.environ['MTL_PERCEPTION_CACHE'] = str(tmp_path_factory.mktemp('compiled'))
+
+
 @pytest.fixture(scope='session')
 def data_folder() -> Path:
     """The folder of real road scenes (index.csv); the test is skipped where it is absent."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import torch
 from torch import nn
 
-from mtl_perception.engine import Engine, Prediction
+from mtl_perception.engine import Prediction
 from mtl_perception.model_card import ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import write_weights
 from mtl_perception.network.joint_network import JointNetwork
@@ -68,15 +68,6 @@ def _enliven(network: JointNetwork) -> None:
         last.bias.copy_((last.bias - mean) / deviation)
         if task == 'depth':
             last.bias += np.log(MEDIAN_DEPTH_M)
-
-
-def compute_exactly(engine: Engine) -> Engine:
-    """Let an engine compute in float32, so that its answers can be compared."""
-    backend = engine._backend
-    backend.precision = 'float32'
-    if hasattr(backend, '_dtype'):
-        backend._dtype = torch.float32
-    return engine
 
 
 def assert_same(one: Prediction, other: Prediction) -> None:

@@ -1,5 +1,5 @@
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 import threading
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from ros_client import Client, ros_environment, TIMEOUT_S
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from mtl_perception.engine import Prediction
+from mtl_perception.engine import output_size, Prediction
 from mtl_perception.ros.camera import Camera
 from mtl_perception.ros.health.causes import causes_of
 from mtl_perception.ros.parameters import Parameters
@@ -32,12 +32,17 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.predictions = 0
+        self.scale = 1.0
         self.during: Callable[[], None] = lambda: None
 
-    def predict_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def predict_batch(
+        self, pictures: Sequence[NDArray[np.uint8]], wanted: Collection[str]
+    ) -> list[Prediction]:
+        assert wanted == {'labels', 'confidence'}
         self.predictions += 1
         self.during()
-        zeros = np.zeros(pictures[0].shape[:2], np.uint8)
+        height, width = pictures[0].shape[:2]
+        zeros = np.zeros(output_size(height, width, self.scale), np.uint8)
         return [Prediction(zeros, zeros, None, None) for _ in pictures]
 
 
@@ -106,6 +111,24 @@ def test_the_network_does_not_run_for_a_camera_info(bench: Bench) -> None:
     bench.wait_for('answer', lambda: bench.received[INFO])
     bench.wait_for_count('answered', 1)
     assert bench.engine.predictions == 0
+
+
+def test_outputs_of_a_reduced_picture_come_with_a_camera_info_of_their_size(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.engine.scale = 0.5
+    monkeypatch.setattr(bench.camera, '_parameters', lambda: Parameters(scale=0.5))
+    bench.subscribe_and_match(CameraInfo, INFO)
+    bench.subscribe_and_match(Image, LABELS)
+    p = [10.0, 0.0, 4.0, 0.0, 0.0, 10.0, 2.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    bench.infos.publish(CameraInfo(width=WIDTH, height=HEIGHT, p=p))
+    bench.wait_for('camera_info', lambda: bench.camera._infos.of(WIDTH, HEIGHT))
+    bench.send(1)
+    (labels,) = bench.wait_for('labels', lambda: bench.received[LABELS])
+    (info,) = bench.wait_for('camera_info', lambda: bench.received[INFO])
+    assert labels.header == info.header
+    assert (labels.width, labels.height) == (info.width, info.height) == (4, 2)
+    assert (info.p[0], info.p[2], info.p[5], info.p[6]) == (5.0, 1.75, 5.0, 0.75)
 
 
 def test_an_error_of_the_engine_costs_one_frame(bench: Bench) -> None:

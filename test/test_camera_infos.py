@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -17,15 +18,15 @@ def info(f_px: float, width: int = 8, height: int = 4, frame: str = '') -> Camer
 def test_rays_are_tabulated_anew_only_when_the_camera_changes() -> None:
     infos = CameraInfos()
     infos.put(info(10.0, frame='first'))
-    rays = infos.of(8, 4).rays(2)
+    rays = infos.of(8, 4).rays(2, 8, 4)
     assert rays.shape == (2, 4)
     infos.put(info(10.0, frame='second'))
     calibration = infos.of(8, 4)
-    assert calibration.rays(2) is rays
+    assert calibration.rays(2, 8, 4) is rays
     assert calibration.info.header.frame_id == 'second'
-    assert calibration.rays(1).shape == (4, 8)
+    assert calibration.rays(1, 8, 4).shape == (4, 8)
     infos.put(info(20.0))
-    assert infos.of(8, 4).rays(2).intrinsics.fx_px == 20.0
+    assert infos.of(8, 4).rays(2, 8, 4).intrinsics.fx_px == 20.0
 
 
 def test_what_is_missing_is_said() -> None:
@@ -35,7 +36,7 @@ def test_what_is_missing_is_said() -> None:
     assert infos.lack(8, 4) == 'there is none of 8x4, only of 16x8'
     infos.put(info(0.0))
     assert infos.lack(8, 4) == 'that of 8x4 is uncalibrated: its focal lengths are 0'
-    assert infos.of(8, 4).rays(1) is None
+    assert infos.of(8, 4).rays(1, 8, 4) is None
     infos.put(info(10.0))
     assert infos.lack(8, 4) == ''
 
@@ -55,3 +56,34 @@ def test_sizes_that_are_garbage_do_not_pile_up() -> None:
     assert infos.of(99, 4) is not None
     assert infos.of(1, 4) is None
     assert infos.lack(1, 4).count('x4') == 5
+
+
+def test_the_info_of_reduced_maps_sees_the_same() -> None:
+    """A point in space is at the same place of the reduced picture, outer edges in place."""
+    given = info(10.0)
+    given.k = [9.0, 0.5, 4.0, 0.0, 8.0, 2.0, 0.0, 0.0, 1.0]
+    given.p[3] = -20.0
+    infos = CameraInfos()
+    infos.put(given)
+    reduced = infos.of(8, 4).info_of(4, 1)
+    assert (reduced.width, reduced.height) == (4, 1)
+    point = np.array([0.3, 0.2, 2.0, 1.0])
+    for count, name in ((3, 'k'), (4, 'p')):
+        (u, v), (x, y) = (
+            (image := getattr(one, name).reshape(3, count) @ point[:count])[:2] / image[2]
+            for one in (given, reduced)
+        )
+        assert (x, y) == pytest.approx(((u + 0.5) / 2 - 0.5, (v + 0.5) / 4 - 0.5))
+    rays = infos.of(8, 4).rays(1, 4, 1)
+    assert (rays.intrinsics.fx_px, rays.intrinsics.fy_px) == (reduced.p[0], reduced.p[5])
+    assert (rays.intrinsics.cx_px, rays.intrinsics.cy_px) == (reduced.p[2], reduced.p[6])
+    # that of the camera stays as it is
+    assert infos.of(8, 4).info_of(8, 4) is given
+
+
+def test_an_uncalibrated_camera_stays_so_when_reduced() -> None:
+    infos = CameraInfos()
+    infos.put(CameraInfo(width=8, height=4))
+    reduced = infos.of(8, 4).info_of(4, 2)
+    assert not reduced.k.any()
+    assert not reduced.p.any()

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn, Tensor
@@ -67,11 +69,11 @@ def test_the_confidence_is_the_softmax_maximum_times_255() -> None:
 @pytest.mark.parametrize(
     ('activation', 'raw', 'depth_m'),
     [
-        ('exp', [0.0, 2.0, -3.0, 9.0], [1.0, 7.389056, 0.5, 80.0]),
-        ('abs', [1.0, -7.25, 0.01, -90.0], [1.0, 7.25, 0.5, 80.0]),
+        ('exp', [0.0, 2.0, -3.0, 9.0], [1.0, 7.389056, 0.5, math.inf]),
+        ('abs', [1.0, -7.25, 0.01, -90.0], [1.0, 7.25, 0.5, math.inf]),
     ],
 )
-def test_depth_is_activated_and_kept_within_its_range(
+def test_depth_is_activated_and_beyond_its_range_infinite(
     activation: str, raw: list[float], depth_m: list[float]
 ) -> None:
     network = deploy(activation=activation, depth=torch.tensor(raw).view(4, 1, 1, 1))
@@ -79,6 +81,15 @@ def test_depth_is_activated_and_kept_within_its_range(
     assert found.shape == (4, 4, 4)
     for one, expected in zip(found, depth_m, strict=True):
         torch.testing.assert_close(one, torch.full((4, 4), expected))
+
+
+def test_the_sky_is_infinitely_far() -> None:
+    logits = torch.tensor([[5.0, 0.0], [0.0, 5.0]]).view(1, 2, 1, 2)
+    maps = {'segmentation': logits, 'depth': torch.ones(1, 1, 1, 2)}
+    network = DeployedNetwork(Maps(**maps), 'symmetric', 'exp', RANGE_M, sky=1)
+    outputs = network(pictures(size=(1, 8)))
+    assert outputs.labels.tolist() == [[[0, 0, 0, 0, 1, 1, 1, 1]]]
+    assert outputs.depth.isinf().tolist() == [[[False] * 4 + [True] * 4]]
 
 
 def test_the_absolute_value_is_taken_after_resizing() -> None:
@@ -118,9 +129,9 @@ def test_all_outputs_equal_the_definition_written_plainly() -> None:
     assert (outputs.labels == probabilities.indices)[sure].all()
     assert outputs.labels.dtype == torch.uint8
     assert (outputs.confidence - probabilities.values * 255).abs().max() < 0.501
-    torch.testing.assert_close(
-        outputs.depth.double(), full['depth'].exp().clamp(*RANGE_M)[:, 0], rtol=1e-5, atol=0
-    )
+    depth = full['depth'].exp()[:, 0]
+    expected = torch.where(depth >= RANGE_M[1], math.inf, depth.clamp(min=RANGE_M[0]))
+    torch.testing.assert_close(outputs.depth.double(), expected, rtol=1e-5, atol=0)
     lengths = full['normals'].norm(dim=1, keepdim=True)
     unit = (full['normals'] / lengths).permute(0, 2, 3, 1)
     torch.testing.assert_close(outputs.normals.double(), unit, rtol=1e-4, atol=1e-4)

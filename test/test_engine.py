@@ -4,14 +4,15 @@ from pathlib import Path
 import re
 import warnings
 
-from made_weights import assert_same, compute_exactly, make_picture, make_weights
+import cv2
+from made_weights import assert_same, make_picture, make_weights
 import numpy as np
 import pytest
 import torch
 
-from mtl_perception import engine as engine_module
 from mtl_perception.engine import choose_device, Engine
 from mtl_perception.network.checkpoint import load_state, read_weights
+from mtl_perception.network.deployed import DeployedNetwork
 
 # neither side is divisible by 32, as KITTI's 375x1242
 SIZE = (93, 157)
@@ -25,7 +26,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def engine(weights: Path) -> Engine:
-    return compute_exactly(Engine(weights, device='cpu', backend='torch'))
+    return Engine(weights, device='cpu', backend='torch', precision='fp32')
 
 
 @pytest.mark.parametrize('size', [SIZE, (96, 160), (33, 31), (1, 1)], ids='{0[0]}x{0[1]}'.format)
@@ -65,8 +66,10 @@ def test_sky_and_what_is_beyond_the_range_are_infinitely_far(
     network = engine.card.build()
     load_state(network, read_weights(weights), weights)
     with torch.inference_mode():
-        raw = engine.card.deploy(network)(torch.from_numpy(picture)[None])
-    sky, far = raw.labels[0].numpy() == 0, raw.depth[0].numpy() >= 20.0
+        x = torch.from_numpy(picture)[None]
+        labels = engine.card.deploy(network)(x).labels[0]
+        raw = DeployedNetwork(network, 'symmetric', 'exp', (0.5, 1e9)).eval()(x).depth[0]
+    sky, far = labels.numpy() == 0, raw.numpy() >= 20.0
     # each of the four cases is there to be seen
     assert min((a & b).sum() for a in (sky, ~sky) for b in (far, ~far)) > 20
     depth = engine.predict(picture).depth
@@ -131,27 +134,72 @@ def test_pictures_that_are_views_or_read_only_are_taken_without_a_word(engine: E
             np.testing.assert_array_equal(engine.predict(other).labels, expected.labels)
 
 
-def test_compiled_sizes_do_not_pile_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-    compile_ = engine._backend.compile
-    monkeypatch.setattr(
-        engine._backend,
-        'compile',
-        lambda network, shape: compiled.append(shape) or compile_(network, shape),
-    )
-    monkeypatch.setattr(engine, '_compiled', {})
-    monkeypatch.setattr(engine_module, 'KEPT_SHAPES', 2)
-    for height in (8, 9, 8, 10, 8, 9):
-        engine.predict(make_picture(height, 12))
-    # 9 made way for 10, since 8 was used after it
-    assert [shape[1] for shape in compiled] == [8, 9, 10, 9]
-    assert len(engine._compiled) == 2
-
-
 def test_warming_up_compiles_for_the_size(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.warm_up(24, 40, batch=2)
     monkeypatch.setattr(engine._backend, 'compile', None)
     assert len(engine.predict_batch([make_picture(24, 40)] * 2)) == 2
+
+
+def test_what_is_compiled_of_one_card_is_not_taken_for_another(tmp_path: Path) -> None:
+    path = tmp_path / 'w.safetensors'
+    identities = set()
+    for changed in ({}, {'depth_range_m': (0.5, 30.0)}, {'depth_activation': 'abs'}):
+        make_weights(path, {'depth': 1}, **changed)
+        identities.add(Engine(path, 'cpu', 'torch').source.identity)
+    assert len(identities) == 3
+
+
+class TestWantedFields:
+    @pytest.mark.parametrize(
+        'wanted',
+        [{'labels'}, {'depth'}, {'normals'}, {'labels', 'confidence'}, {'depth', 'labels'}],
+    )
+    def test_they_are_what_all_fields_are(self, engine: Engine, wanted: set[str]) -> None:
+        whole, part = (
+            engine.predict(make_picture(*SIZE)),
+            engine.predict(make_picture(*SIZE), wanted),
+        )
+        for name, array in vars(part).items():
+            if name in wanted:
+                np.testing.assert_array_equal(array, getattr(whole, name))
+            else:
+                assert array is None
+
+    def test_nothing_is_run_for_none(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, '_compiled', None)
+        assert set(vars(engine.predict(make_picture(*SIZE), ())).values()) == {None}
+
+    def test_what_the_model_lacks_is_none(self, tiny_weights: Path) -> None:
+        prediction = Engine(tiny_weights, 'cpu', 'torch').predict(make_picture(8, 9), {'normals'})
+        assert set(vars(prediction).values()) == {None}
+
+    def test_an_unknown_field_is_refused(self, engine: Engine) -> None:
+        with pytest.raises(ValueError, match='has no colour; choose of labels, confidence, depth'):
+            engine.predict(make_picture(*SIZE), {'colour'})
+
+
+class TestScale:
+    @pytest.mark.parametrize('scale', [0.0, -0.5, 1.01, float('nan')])
+    def test_it_must_reduce(self, weights: Path, scale: float) -> None:
+        with pytest.raises(ValueError, match=f'scale is {scale}; expected above 0 and at most 1'):
+            Engine(weights, scale=scale)
+
+    def test_a_reduced_prediction_is_that_of_the_reduced_picture_and_metric(
+        self, engine: Engine, weights: Path
+    ) -> None:
+        half = Engine(weights, 'cpu', 'torch', 'fp32', scale=0.5)
+        picture = make_picture(*SIZE)
+        small = cv2.resize(picture, (78, 46), interpolation=cv2.INTER_AREA)
+        found, expected = half.predict(picture), engine.predict(small)
+        assert half.output_size(*SIZE) == found.labels.shape == (46, 78)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.depth, expected.depth * (78 / 157), rtol=1e-6)
+
+    def test_no_picture_is_reduced_to_nothing(self, weights: Path) -> None:
+        found = Engine(weights, 'cpu', 'torch', scale=0.1).predict(make_picture(1, 3))
+        assert found.labels.shape == (1, 1)
 
 
 class TestDevices:

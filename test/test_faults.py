@@ -259,7 +259,7 @@ def test_a_gpu_that_gets_full_leaves_the_work_to_the_cpu(
     full = threading.Event()
 
     class FakeGpu(Engine):
-        def __init__(self, weights: str, device: str, backend: str) -> None:
+        def __init__(self, weights: str, device: str, *_: Any, **__: Any) -> None:
             super().__init__(weights, 'cpu', 'torch')
             self.place = device
 
@@ -267,10 +267,10 @@ def test_a_gpu_that_gets_full_leaves_the_work_to_the_cpu(
         def device(self) -> str:
             return self.place
 
-        def predict_batch(self, pictures: Any) -> Any:
+        def predict_batch(self, pictures: Any, wanted: Any = None) -> Any:
             if full.is_set() and self.place == 'cuda:0':
                 raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
-            return super().predict_batch(pictures)
+            return super().predict_batch(pictures, wanted)
 
     monkeypatch.setattr('mtl_perception.ros.rig.Engine', FakeGpu)
     streamer = Streamer('full')

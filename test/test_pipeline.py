@@ -37,7 +37,8 @@ class FakeCamera(Watched):
         if number == 0:
             return None
         picture = np.full((*self.size, 3), number, np.uint8)
-        return Frame(number, picture, received.received_s, frozenset(), number < 100)
+        fields = frozenset({'labels'} if number < 100 else ())
+        return Frame(number, picture, received.received_s, frozenset(), fields)
 
     def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
         if prediction is not None:
@@ -67,7 +68,8 @@ class Desk:
         self.began, self.released = threading.Semaphore(0), threading.Semaphore(0)
         self.pipeline = Pipeline(self.predict_batch, cameras, lambda: window_s)
 
-    def predict_batch(self, pictures: Pictures) -> list[Prediction]:
+    def predict_batch(self, pictures: Pictures, wanted: frozenset[str]) -> list[Prediction]:
+        assert wanted == {'labels'}
         self.batches.append([int(picture[0, 0, 0]) for picture in pictures])
         self.began.release()
         assert self.released.acquire(timeout=TIMEOUT_S)

@@ -4,6 +4,7 @@ from made_engine import depth_of, labels_of, MadeEngine
 import numpy as np
 import pytest
 
+from mtl_perception.engine import Prediction
 from mtl_perception.geometry import Intrinsics, RayTable
 from mtl_perception.label_space import label_space
 from mtl_perception.messages import CloudFields, ImageFields
@@ -11,6 +12,7 @@ from mtl_perception.products import (
     CONFIDENCE,
     DEPTH,
     DEPTH_COLOURS,
+    fields_of,
     LABEL_COLOURS,
     LABELS,
     NORMALS,
@@ -130,6 +132,27 @@ def test_wrong_names_are_refused() -> None:
         products(PICTURE, PREDICTION, {'segmentation/lables'}, None, SETTINGS)
     with pytest.raises(ValueError, match="'16UC2' is unknown; choose of 32FC1, 16UC1"):
         ProductSettings(label_space('road8'), depth_encoding='16UC2')
+
+
+def test_topics_say_what_they_are_made_of() -> None:
+    assert fields_of({LABELS, OVERLAY}) == {'labels', 'confidence'}
+    assert fields_of({DEPTH}) == {'depth'}
+    assert fields_of({POINTS}) == {'labels', 'confidence', 'depth'}
+    assert fields_of({'depth/camera_info'}) == set()
+    # with these fields alone nothing is missing
+    for topic in TOPICS:
+        part = {f: v if f in fields_of({topic}) else None for f, v in vars(PREDICTION).items()}
+        made = products(PICTURE, Prediction(**part), {topic}, RayTable(INTRINSICS), SETTINGS)
+        assert set(made) == ({topic} if topic != NORMALS else set())
+
+
+def test_a_picture_larger_than_its_prediction_is_reduced() -> None:
+    large = PICTURE.repeat(2, axis=0).repeat(2, axis=1)
+    wanted = {OVERLAY, POINTS}
+    found = products(large, PREDICTION, wanted, RayTable(INTRINSICS), SETTINGS)
+    expected = products(PICTURE, PREDICTION, wanted, RayTable(INTRINSICS), SETTINGS)
+    for topic in wanted:
+        assert np.array_equal(found[topic].data, expected[topic].data)
 
 
 def test_labels_of_less_confidence_are_unlabelled_everywhere() -> None:

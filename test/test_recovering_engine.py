@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import logging
 from typing import Any
 
@@ -22,7 +22,12 @@ class FakeEngine:
         self.device, self.room, self.transient = device, room, transient
         self.batches: list[int] = []
 
-    def predict_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Any]:
+    def warm_up(self, height: int, width: int, batch: int) -> None:
+        self.predict_batch([np.zeros((height, width, 3), np.uint8)] * batch)
+
+    def predict_batch(
+        self, pictures: Sequence[NDArray[np.uint8]], wanted: Collection[str] | None = None
+    ) -> list[Any]:
         self.batches.append(len(pictures))
         if self.transient or len(pictures) > self.room:
             self.transient = max(self.transient - 1, 0)
@@ -92,7 +97,8 @@ def test_the_cpu_takes_over_where_not_one_picture_fits(
     )
     assert f'{engine.fallback}; the CPU takes over' in caplog.text
     engine.warm_up(2, 3, batch=3)
-    assert made['cpu'].batches[-3:] == [1, 1, 1]
+    # two at once were already too many
+    assert made['cpu'].batches[-1] == 1
 
 
 def test_a_gpu_that_cannot_hold_the_model_leaves_it_to_the_cpu(emptied: list[str]) -> None:

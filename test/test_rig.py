@@ -88,12 +88,19 @@ def test_a_bad_frame_of_one_camera_is_its_own(node: NodeProcess, robot: Robot) -
 
 
 @pytest.mark.parametrize(
-    ('device', 'asked', 'backend'),
-    [('cuda:0', 'cuda:0', 'tensorrt'), ('cpu', 'cuda:0', 'auto'), ('cpu', 'cpu', 'tensorrt')],
+    ('device', 'asked', 'expected'),
+    [
+        ('cuda:0', 'cuda:0', ('onnxruntime', 'fp16')),
+        ('cpu', 'cuda:0', ('auto', 'auto')),
+        ('cpu', 'cpu', ('onnxruntime', 'fp16')),
+    ],
 )
 def test_what_takes_over_on_the_cpu_need_not_be_the_runtime_of_the_gpu(
-    monkeypatch: pytest.MonkeyPatch, device: str, asked: str, backend: str
+    monkeypatch: pytest.MonkeyPatch, device: str, asked: str, expected: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(module, 'Engine', lambda *given: SimpleNamespace(given=given))
-    made = create_engine(Parameters(weights='w', device=asked, backend='tensorrt'), device)
-    assert made.given == ('w', device, backend)
+    monkeypatch.setattr(module, 'Engine', lambda *given, **_: SimpleNamespace(given=given))
+    backend, precision = 'onnxruntime', 'fp16'
+    parameters = Parameters(
+        weights='w', device=asked, backend=backend, precision=precision, scale=0.5
+    )
+    assert create_engine(parameters, device).given == ('w', device, *expected, 0.5)

@@ -1,8 +1,10 @@
 """Backends: runtimes that compile a DeployedNetwork and run batches of one shape."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+import logging
 from typing import Protocol
 
 import numpy as np
@@ -10,43 +12,86 @@ from numpy.typing import NDArray
 
 from mtl_perception.network.deployed import DeployedNetwork
 
+log = logging.getLogger(__name__)
+
 Shape = tuple[int, int, int]
 Arrays = dict[str, NDArray[np.generic]]
-# runs a batch (B, H, W, 3) uint8 of the compiled shape: fields of DeployedOutputs by name
+# runs a batch (B, H, W, 3) uint8 of the compiled shape: fields of DeployedOutputs by name, in
+# buffers that the next call may write to
 CompiledNetwork = Callable[[NDArray[np.uint8]], Arrays]
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is compiled: a network, and what tells it from every other.
+
+    That is its model card, which has the checksum of the weights, and the sky of its label space.
+    """
+
+    network: DeployedNetwork
+    identity: str
+
+
 class Backend(Protocol):
-    """One runtime on one device."""
+    """One runtime on one device, in one precision."""
 
     name: str
     device: str
     precision: str
 
-    def compile(self, network: DeployedNetwork, shape: Shape) -> CompiledNetwork:
+    def compile(self, source: Source, shape: Shape) -> CompiledNetwork:
         """Compile for batches of shape (B, H, W). Raises RuntimeError if the runtime fails."""
         ...
 
 
-# name -> library that it needs; each lives in the module of its name
-LIBRARIES = {'torch': 'torch', 'openvino': 'openvino'}
+# name -> library that it needs; each lives in the module <name>_backend
+LIBRARIES = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxruntime'}
 CPU_ONLY = ('openvino',)
+PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
-def create_backend(name: str, device: str) -> Backend:
+def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:
     """Create the backend of that name on `cpu` or `cuda:N`.
 
-    `auto` takes PyTorch on a GPU; on a CPU OpenVINO where it is installed. Raises ValueError if
-    the name is unknown, ModuleNotFoundError if its library is not installed.
+    `auto` takes PyTorch on a GPU; on a CPU the first of OpenVINO, ONNX Runtime and PyTorch that
+    is installed. Precision is one of PRECISIONS, or `auto`: the fastest one of the device.
+    Raises ValueError if name or precision are unknown or do not go with the device,
+    ModuleNotFoundError if the library is not installed.
     """
-    if name == 'auto':
-        name = 'openvino' if device == 'cpu' and find_spec('openvino') else 'torch'
-    if name not in LIBRARIES:
+    chosen = _choose(device) if name == 'auto' else name
+    if chosen not in LIBRARIES:
         raise ValueError(f"backend '{name}' is unknown; choose of auto, {', '.join(LIBRARIES)}")
-    if find_spec(LIBRARIES[name]) is None:
-        raise ModuleNotFoundError(
-            f"backend '{name}' needs the library {LIBRARIES[name]}; "
-            f'pip install {LIBRARIES[name]}, or choose backend auto'
+    if precision not in ('auto', *PRECISIONS):
+        raise ValueError(
+            f"precision '{precision}' is unknown; choose of auto, {', '.join(PRECISIONS)}"
         )
-    backend: Backend = import_module(f'{__name__}.{name}_backend').create(device)
+    if find_spec(LIBRARIES[chosen]) is None:
+        raise ModuleNotFoundError(
+            f"backend '{chosen}' needs the library {LIBRARIES[chosen]}; "
+            f'pip install {LIBRARIES[chosen]}, or choose backend auto'
+        )
+    module = import_module(f'{__name__}.{chosen}_backend')
+    backend: Backend = module.create(device, precision)
+    if 'auto' in (name, precision):
+        log.info('chose backend %s in %s for %s', chosen, backend.precision, device)
     return backend
+
+
+def choose_precision(backend: str, device: str, precision: str, offered: tuple[str, ...]) -> str:
+    """Resolve `auto` to the first that is offered. Raises ValueError if precision is not."""
+    if precision == 'auto':
+        return offered[0]
+    if precision not in offered:
+        raise ValueError(
+            f"backend '{backend}' has no precision {precision} on {device} here; "
+            f'choose of auto, {", ".join(offered)}'
+        )
+    return precision
+
+
+def _choose(device: str) -> str:
+    if device == 'cpu':
+        for name in ('openvino', 'onnxruntime'):
+            if find_spec(LIBRARIES[name]):
+                return name
+    return 'torch'

@@ -1,22 +1,31 @@
-"""OpenVINO on the CPU: bfloat16 where the CPU has it, float32 elsewhere."""
+"""OpenVINO on the CPU: bfloat16 where the CPU has it."""
+
+from collections.abc import Iterable
+from io import BytesIO
+import logging
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 import openvino
-from openvino import opset13 as operations
 import torch
 
-from mtl_perception.network.deployed import DeployedNetwork
-from mtl_perception.network.joint_network import FIXED_CHANNELS
+from mtl_perception.network.deployed import DeployedNetwork, FIELDS
+from mtl_perception.network.rounding import round_depthwise
+from mtl_perception.network.savings import FusedNetwork, save_work
 
-from . import Arrays, CompiledNetwork, Shape
+from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
+from .cache import artefact_key, load_artefact, store_artefact
+
+log = logging.getLogger(__name__)
+_HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 
 
-def create(device: str) -> 'OpenVinoBackend':
+def create(device: str, precision: str) -> 'OpenVinoBackend':
     """Create the backend. Raises ValueError for any device but `cpu`."""
     if device != 'cpu':
         raise ValueError(f"backend 'openvino' runs on cpu here, not on {device}; take torch")
-    return OpenVinoBackend()
+    return OpenVinoBackend(precision)
 
 
 class OpenVinoBackend:
@@ -25,63 +34,77 @@ class OpenVinoBackend:
     name = 'openvino'
     device = 'cpu'
 
-    def __init__(self) -> None:
-        """Choose the precision that the CPU offers."""
+    def __init__(self, precision: str = 'auto') -> None:
+        """Resolve the precision. Raises ValueError if the CPU does not offer it."""
         self._core = openvino.Core()
-        offered = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-        self.precision = 'bfloat16' if 'BF16' in offered else 'float32'
+        self._abilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+        offered = ('bf16', 'fp32') if 'BF16' in self._abilities else ('fp32',)
+        self.precision = choose_precision('openvino', 'cpu', precision, offered)
+        self._hints = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
+        }
 
-    def compile(self, network: DeployedNetwork, shape: Shape) -> CompiledNetwork:
-        """Export the network and compile it for batches of shape (B, H, W)."""
-        example = torch.zeros((*shape, 3), dtype=torch.uint8)
-        with torch.no_grad():
-            names = [n for n, v in network(example)._asdict().items() if v is not None]
-            model = openvino.convert_model(torch.export.export(network, (example,)))
-        model.reshape([*shape, 3])
-        _upsample_in_float32(model, shape[1:])
-        precision = {'bfloat16': 'bf16', 'float32': 'f32'}[self.precision]
-        compiled = self._core.compile_model(
-            model, 'CPU', {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision}
+    def compile(self, source: Source, shape: Shape) -> CompiledNetwork:
+        """Compile for batches of shape (B, H, W), or take what an earlier run compiled."""
+        fields = sorted(source.network.fields)
+        key = artefact_key(
+            *(source.identity, shape, fields, self.precision, self._abilities),
+            openvino.get_version(),
         )
-        request = compiled.create_infer_request()
+        compiled = self._import(load_artefact(key))
+        if compiled is None:
+            model = convert(source.network, shape, self.precision == 'bf16')
+            compiled = self._core.compile_model(model, 'CPU', self._hints)
+            store_artefact(key, _export(compiled))
+        return _runner(compiled)
 
-        def run(pictures: NDArray[np.uint8]) -> Arrays:
-            results = request.infer({0: pictures}, share_inputs=True)
-            return {name: results[index] for index, name in enumerate(names)}
-
-        return run
-
-
-def _upsample_in_float32(model: openvino.Model, size: tuple[int, int]) -> None:
-    """Rewrite the last upsampling of depth and normals as weighted sums of rows and columns.
-
-    In bfloat16 OpenVINO rounds what Interpolate gives, and log-depth then comes in steps of 1.6 %,
-    terraces in a point cloud; what follows the last heavy operation it leaves in float32. Logits
-    only need their order, and stay as they are.
-    """
-    for node in model.get_ordered_ops():
-        if node.get_type_name() != 'Interpolate':
-            continue
-        _, channels, *large = node.get_output_shape(0)
-        if tuple(large) != size or channels not in FIXED_CHANNELS.values():
-            continue
-        x = node.input_value(0)
-        for axis, count in zip((2, 3), size, strict=True):
-            x = _stretch(x, axis, count)
-        for consumer in node.output(0).get_target_inputs():
-            consumer.replace_source_output(x)
-    model.validate_nodes_and_infer_types()
+    def _import(self, artefact: bytes | None) -> openvino.CompiledModel | None:
+        if artefact is None:
+            return None
+        try:
+            # without the hints it would compute in the precision that it likes best
+            return self._core.import_model(artefact, 'CPU', self._hints)
+        except RuntimeError as error:
+            log.warning('OpenVINO does not take what it compiled, compiling anew: %s', error)
+            return None
 
 
-def _stretch(x: openvino.Output, axis: int, count: int) -> openvino.Output:
-    """Interpolate linearly along an axis, as align_corners=False does."""
-    length = x.get_shape()[axis]
-    position = ((np.arange(count) + 0.5) * length / count - 0.5).clip(0, length - 1)
-    lower = np.floor(position).astype(np.int64)
-    weight = (position - lower).astype(np.float32).reshape((-1, 1) if axis == 2 else (-1,))
-    near, far = (
-        operations.gather(x, operations.constant(index), operations.constant(np.int64(axis)))
-        for index in (lower, np.minimum(lower + 1, length - 1))
-    )
-    step = operations.multiply(operations.subtract(far, near), operations.constant(weight))
-    return operations.add(near, step).output(0)
+def convert(network: DeployedNetwork, shape: Shape, half: bool = False) -> openvino.Model:
+    """Turn a network into a model with outputs named as its fields; half if bf16 will run it."""
+    fused = FusedNetwork.of(save_work(network))
+    if half:
+        round_depthwise(fused.network, torch.bfloat16)
+    example = torch.zeros((*shape, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = fused(example)
+        model = openvino.convert_model(torch.export.export(fused, (example,)))
+    # the conversion leaves all sizes open, and fewer operations can be fused then
+    model.reshape([*shape, 3])
+    names = [name for name in FIELDS if getattr(outputs, name) is not None]
+    for output, name in zip(model.outputs, names, strict=True):
+        output.get_tensor().set_names({name})
+    return model
+
+
+def _export(compiled: openvino.CompiledModel) -> bytes:
+    stream = BytesIO()
+    compiled.export_model(stream)
+    return stream.getvalue()
+
+
+def _runner(compiled: openvino.CompiledModel) -> CompiledNetwork:
+    """Give what runs a compiled model; its outputs come without a copy."""
+    request = compiled.create_infer_request()
+    names = [_name(output) for output in compiled.outputs]
+
+    def run(pictures: NDArray[np.uint8]) -> Arrays:
+        results = request.infer({0: pictures}, share_inputs=True, share_outputs=True)
+        return {name: results[index] for index, name in enumerate(names)}
+
+    return run
+
+
+def _name(output: Any) -> str:
+    names: Iterable[str] = output.get_names()
+    return next(name for name in names if name in FIELDS)

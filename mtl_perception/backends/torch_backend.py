@@ -1,54 +1,112 @@
-"""PyTorch: bfloat16 where the CPU has it, half precision on CUDA, channels_last on both."""
-
-import copy
+"""PyTorch: bfloat16 where the CPU has it; on CUDA half precision, replayed as a CUDA graph."""
 
 import numpy as np
 from numpy.typing import NDArray
 import torch
+from torch import Tensor
 
-from mtl_perception.network.deployed import DeployedNetwork
+from mtl_perception.network.deployed import DeployedNetwork, DeployedOutputs
+from mtl_perception.network.rounding import round_depthwise
+from mtl_perception.network.savings import save_work
 
-from . import Arrays, CompiledNetwork, Shape
+from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
+
+_DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+# before its capture a CUDA graph wants to be run on the stream of the capture
+_WARM_UPS = 3
 
 
-def create(device: str) -> 'TorchBackend':
-    """Create the backend for `cpu` or `cuda:N`."""
-    return TorchBackend(device)
+def create(device: str, precision: str) -> 'TorchBackend':
+    """Create the backend for `cpu` or `cuda:N`. Raises ValueError if it lacks the precision."""
+    return TorchBackend(device, precision)
 
 
 class TorchBackend:
-    """Eager PyTorch under autocast."""
+    """Eager on the CPU, where every shape runs at once; a graph for each shape on CUDA."""
 
     name = 'torch'
 
-    def __init__(self, device: str) -> None:
-        """Choose the precision for the device."""
+    def __init__(self, device: str, precision: str = 'auto') -> None:
+        """Resolve the precision. Raises ValueError if the device does not offer it."""
         self.device = device
-        self._dtype = torch.float16 if device.startswith('cuda') else _cpu_dtype()
-        self.precision = str(self._dtype).removeprefix('torch.')
+        self.precision = choose_precision('torch', device, precision, _offered(device))
 
-    def compile(self, network: DeployedNetwork, shape: Shape) -> CompiledNetwork:
-        """Move a copy of the network to the device; every shape runs."""
-        module = copy.deepcopy(network).eval().to(self.device)
-        module.to(memory_format=torch.channels_last)
+    def compile(self, source: Source, shape: Shape) -> CompiledNetwork:
+        """Move a copy of the network to the device; on CUDA capture it for (B, H, W)."""
+        if self.device == 'cpu':
+            return self.run_eagerly(source)
+        with torch.inference_mode(), torch.cuda.device(self.device):
+            return CudaGraph(self._module(source), shape, self.device)
+
+    def run_eagerly(self, source: Source) -> CompiledNetwork:
+        """Give what runs batches of every shape, operation by operation."""
+        module = self._module(source)
 
         @torch.inference_mode()
         def run(pictures: NDArray[np.uint8]) -> Arrays:
-            batch = torch.tensor(pictures, device=self.device)
-            kind = torch.device(self.device).type
-            with torch.autocast(kind, self._dtype, enabled=self._dtype != torch.float32):
-                outputs = module(batch)
-            return {
-                name: value.cpu().numpy()
-                for name, value in outputs._asdict().items()
-                if value is not None
-            }
+            # torch warns of read-only arrays, such as views of messages
+            batch = torch.from_numpy(pictures if pictures.flags.writeable else pictures.copy())
+            outputs = _made(module(batch.to(self.device)))
+            return {name: value.cpu().numpy() for name, value in outputs.items()}
 
         return run
 
+    def _module(self, source: Source) -> DeployedNetwork:
+        lean = save_work(source.network).to(self.device)
+        dtype = _DTYPES[self.precision]
+        round_depthwise(lean.network, dtype)
+        lean.network.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return lean
 
-def _cpu_dtype() -> torch.dtype:
-    """Give bfloat16 where the CPU multiplies it in hardware; emulation is slower than float32."""
+
+class CudaGraph:
+    """One captured pass: pictures go in and outputs come back through pinned memory.
+
+    All is queued on one stream of its own: copy in, the graph, copies out; the only wait is at
+    the end. Outputs stay in the same buffers.
+    """
+
+    def __init__(self, module: DeployedNetwork, shape: Shape, device: str) -> None:
+        """Allocate the buffers, warm up and capture. Raises RuntimeError if CUDA does."""
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pinned = torch.zeros((*shape, 3), dtype=torch.uint8, pin_memory=True)
+        self._pictures = self._pinned.to(device)
+        self._graph = torch.cuda.CUDAGraph()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            for _ in range(_WARM_UPS):
+                module(self._pictures)
+        self._stream.synchronize()
+        # other threads may use CUDA meanwhile: a frame is answered while this one compiles
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode='thread_local'):
+            self._outputs = _made(module(self._pictures))
+        self._results = {
+            name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
+            for name, value in self._outputs.items()
+        }
+        # the weights must outlive the graph, which knows only their addresses
+        self._module = module
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> Arrays:
+        """Run a batch of the captured shape."""
+        np.copyto(self._pinned.numpy(), pictures)
+        with torch.cuda.stream(self._stream):
+            self._pictures.copy_(self._pinned, non_blocking=True)
+            self._graph.replay()
+            for name, value in self._outputs.items():
+                self._results[name].copy_(value, non_blocking=True)
+        self._stream.synchronize()
+        return {name: value.numpy() for name, value in self._results.items()}
+
+
+def _made(outputs: DeployedOutputs) -> dict[str, Tensor]:
+    return {name: value for name, value in outputs._asdict().items() if value is not None}
+
+
+def _offered(device: str) -> tuple[str, ...]:
+    """List precisions, the best first; emulated bfloat16 is slower than float32."""
+    if device != 'cpu':
+        return ('fp16', 'bf16', 'fp32') if torch.cuda.is_bf16_supported() else ('fp16', 'fp32')
     capabilities = torch.cpu.get_capabilities()
     native = any(capabilities.get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
-    return torch.bfloat16 if native else torch.float32
+    return ('bf16', 'fp32') if native else ('fp32',)

@@ -1,7 +1,8 @@
 """The joint network with everything around it that a runtime should compile."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+import copy
+from typing import NamedTuple, Self
 
 import torch
 from torch import nn, Tensor
@@ -35,20 +36,28 @@ class Normalise(nn.Module):
 
 
 class DeployedOutputs(NamedTuple):
-    """What DeployedNetwork returns; a task that the network lacks is None.
+    """What DeployedNetwork returns; what the network lacks, or nobody wants, is None.
 
-    | field      | shape and type        | content                            |
-    |------------|-----------------------|------------------------------------|
-    | labels     | (B, H, W) uint8       | class ids                          |
-    | confidence | (B, H, W) uint8       | softmax maximum x 255              |
-    | depth      | (B, H, W) float32     | metres, within the range           |
-    | normals    | (B, H, W, 3) float32  | unit vectors, optical frame        |
+    | field      | shape and type        | content                                          |
+    |------------|-----------------------|--------------------------------------------------|
+    | labels     | (B, H, W) uint8       | class ids                                        |
+    | confidence | (B, H, W) uint8       | softmax maximum x 255                            |
+    | depth      | (B, H, W) float32     | metres; +Inf in the sky and from the range's end |
+    | normals    | (B, H, W, 3) float32  | unit vectors, optical frame                      |
     """
 
     labels: Tensor | None
     confidence: Tensor | None
     depth: Tensor | None
     normals: Tensor | None
+
+
+FIELDS = DeployedOutputs._fields
+FIELDS_OF_TASK = {
+    'segmentation': ('labels', 'confidence'),
+    'depth': ('depth',),
+    'normals': ('normals',),
+}
 
 
 class DeployedNetwork(nn.Module):
@@ -61,44 +70,84 @@ class DeployedNetwork(nn.Module):
         depth_activation: str,
         depth_range_m: tuple[float, float],
         classes: tuple[int, int] | None = None,
+        sky: int | None = None,
     ) -> None:
-        """Wrap a network; classes is the slice of logits to use, all if None."""
+        """Wrap a network; classes is the slice of logits to use (None: all), sky a class id."""
         super().__init__()
         self.network = network
         self.normalise = Normalise(normalisation)
         self.depth_activation = DEPTH_ACTIVATIONS[depth_activation]
         self.depth_range_m = depth_range_m
         self.classes = slice(*classes) if classes else slice(None)
+        self.sky = sky
+        self.fields: frozenset[str] = frozenset(FIELDS)
+
+    def only(self, fields: Collection[str]) -> Self:
+        """Give a copy, sharing the weights, that computes these fields and nothing for others.
+
+        Depth needs the labels where the network knows the sky.
+        """
+        lean = copy.copy(self)
+        lean._modules = dict(self._modules)
+        lean.fields = frozenset(fields)
+        tasks = {task for task, made in FIELDS_OF_TASK.items() if lean.fields.intersection(made)}
+        if 'depth' in tasks and self.sky is not None:
+            tasks.add('segmentation')
+        heads = getattr(self.network, 'heads', None)
+        if isinstance(heads, nn.ModuleDict):
+            lean.network = copy.copy(self.network)
+            lean.network._modules = dict(self.network._modules)
+            lean.network.heads = nn.ModuleDict({t: h for t, h in heads.items() if t in tasks})
+        return lean
 
     def forward(self, pictures: Tensor) -> DeployedOutputs:
         """Map (B, H, W, 3) uint8 RGB to the outputs at H x W."""
         size = pictures.shape[1:3]
-        maps = self.network(self.normalise(pictures.permute(0, 3, 1, 2)))
-        return DeployedOutputs(
-            *self._segmentation(maps, size), self._depth(maps, size), self._normals(maps, size)
-        )
+        x = self.normalise(pictures.permute(0, 3, 1, 2))
+        maps = self.network(x.to(self._dtype()))
+        labels, confidence = self._segmentation(maps, size)
+        depth = self._depth(maps, size, labels)
+        normals = self._normals(maps, size)
+        made = {'labels': labels, 'confidence': confidence, 'depth': depth, 'normals': normals}
+        return DeployedOutputs(**{n: v if n in self.fields else None for n, v in made.items()})
+
+    def _dtype(self) -> torch.dtype:
+        """Tell what the network computes in; all before and after it is float32."""
+        return next((p.dtype for p in self.network.parameters()), torch.float32)
 
     def _segmentation(
         self, maps: Mapping[str, Tensor], size: torch.Size
     ) -> tuple[Tensor | None, Tensor | None]:
         if 'segmentation' not in maps:
             return None, None
-        logits = _upsample(maps['segmentation'][:, self.classes], size)
-        best, labels = logits.max(1)
-        confidence = 255 / (logits - best.unsqueeze(1)).exp().sum(1)
-        return labels.to(torch.uint8), confidence.round().to(torch.uint8)
+        return self._choose(self._upsample(maps['segmentation'][:, self.classes], size))
 
-    def _depth(self, maps: Mapping[str, Tensor], size: torch.Size) -> Tensor | None:
+    def _choose(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Find the best class of (B, C, H, W) logits, and the confidence if it is wanted."""
+        best, labels = logits.max(1)
+        confidence = None
+        if 'confidence' in self.fields:
+            total = (logits - best.unsqueeze(1)).exp().sum(1)
+            confidence = (255 / total).round().to(torch.uint8)
+        return labels.to(torch.uint8), confidence
+
+    def _depth(
+        self, maps: Mapping[str, Tensor], size: torch.Size, labels: Tensor | None
+    ) -> Tensor | None:
         if 'depth' not in maps:
             return None
-        depth_m = self.depth_activation(_upsample(maps['depth'], size)).squeeze(1)
-        return depth_m.clamp(*self.depth_range_m)
+        nearest, farthest = self.depth_range_m
+        depth_m = self.depth_activation(self._upsample(maps['depth'], size)).squeeze(1)
+        beyond = depth_m >= farthest
+        if labels is not None and self.sky is not None:
+            beyond = beyond | (labels == self.sky)
+        return torch.where(beyond, torch.inf, depth_m.clamp(min=nearest))
 
     def _normals(self, maps: Mapping[str, Tensor], size: torch.Size) -> Tensor | None:
         if 'normals' not in maps:
             return None
-        return functional.normalize(_upsample(maps['normals'], size), dim=1).permute(0, 2, 3, 1)
+        normals = functional.normalize(self._upsample(maps['normals'], size), dim=1)
+        return normals.permute(0, 2, 3, 1)
 
-
-def _upsample(x: Tensor, size: torch.Size) -> Tensor:
-    return functional.interpolate(x.float(), size, mode='bilinear', align_corners=False)
+    def _upsample(self, x: Tensor, size: torch.Size) -> Tensor:
+        return functional.interpolate(x.float(), size, mode='bilinear', align_corners=False)

@@ -19,6 +19,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    'benchmark': Verb('measure the network and the node', f'{_ROOM}.benchmark'),
     'demo': Verb('play a drive to the node, record and draw what it says', f'{_ROOM}.demo'),
     'evaluate': Verb('score weights on annotated pictures', f'{_ROOM}.evaluate'),
     'import-checkpoint': Verb(

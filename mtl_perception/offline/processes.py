@@ -14,6 +14,8 @@ from mtl_perception.share import find_shared
 
 _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 20.0
+_PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
+_TICKS_HZ = os.sysconf('SC_CLK_TCK')
 
 
 def ros_environment(folder: Path) -> dict[str, str]:
@@ -58,6 +60,22 @@ def wait_for_text(log: Path, text: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
         time.sleep(0.1)
+
+
+def resident_mb(pid: int) -> float:
+    """Read the resident memory of a process as Linux counts it; 0 once it is gone."""
+    try:
+        pages = Path(f'/proc/{pid}/statm').read_text().split()[1]
+    except FileNotFoundError:
+        return 0.0
+    return round(int(pages) * _PAGE_MB, 2)
+
+
+def cpu_s(pid: int) -> float:
+    """Give the seconds that a process has computed, on all cores together."""
+    # its name may have spaces; user and system time are the 12th and 13th field behind it
+    behind = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    return (int(behind[11]) + int(behind[12])) / _TICKS_HZ
 
 
 def _end(process: 'subprocess.Popen[bytes]') -> None:

@@ -8,6 +8,7 @@ from mtl_perception.products.topics import (
     CONFIDENCE,
     DEPTH,
     DEPTH_COLOURS,
+    fields_of,
     LABEL_COLOURS,
     LABEL_INFO,
     LABELS,
@@ -38,6 +39,7 @@ __all__ = [
     'UNLABELLED_CLASS',
     'ObstacleFilter',
     'ProductSettings',
+    'fields_of',
     'products',
     'topics_of',
 ]

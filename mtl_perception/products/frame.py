@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,8 +76,9 @@ def products(
 ) -> dict[str, ImageFields | CloudFields]:
     """Make the wanted products of one frame, and nothing else.
 
-    picture is (H, W, 3) RGB, the prediction of the same size, rays those of its camera (None:
-    uncalibrated). A topic whose maps the prediction lacks, or a cloud without rays, is left out.
+    picture is (H, W, 3) RGB; where the prediction is smaller, it is reduced to its size. rays are
+    those of the camera at the size of the prediction (None: uncalibrated). A topic whose maps
+    the prediction lacks, or a cloud without rays, is left out.
     Raises ValueError if a wanted topic is none of TOPICS.
     """
     unknown = set(wanted) - set(TOPICS)
@@ -100,6 +102,18 @@ class _Frame:
     settings: ProductSettings
 
     @cached_property
+    def reduced(self) -> NDArray[np.uint8]:
+        """The picture at the size of the prediction."""
+        maps = (x for x in vars(self.prediction).values() if x is not None)
+        height, width = next(maps, self.picture).shape[:2]
+        if self.picture.shape[:2] == (height, width):
+            return self.picture
+        reduced: NDArray[np.uint8] = cv2.resize(
+            self.picture, (width, height), interpolation=cv2.INTER_AREA
+        )
+        return reduced
+
+    @cached_property
     def depth_m(self) -> NDArray[np.float32] | None:
         depth_m, factor = self.prediction.depth, self.settings.depth_factor
         return depth_m if depth_m is None or factor == 1.0 else depth_m * np.float32(factor)
@@ -121,7 +135,7 @@ class _Frame:
         if labels is None:
             return None
         return encode_image(
-            overlay_labels(self.picture, labels, settings.label_space, settings.overlay_opacity),
+            overlay_labels(self.reduced, labels, settings.label_space, settings.overlay_opacity),
             'rgb8',
         )
 
@@ -175,7 +189,7 @@ class _Frame:
         taken = np.s_[::stride, ::stride]
         labels, confidence = self.prediction.labels, self.prediction.confidence
         return (
-            self.picture[taken],
+            self.reduced[taken],
             None if labels is None else labels[taken],
             None if confidence is None else confidence[taken],
         )

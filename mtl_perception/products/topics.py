@@ -22,6 +22,15 @@ _TOPICS_OF_TASK = {
     'depth': (DEPTH, DEPTH_COLOURS, *CLOUDS),
     'normals': (NORMALS,),
 }
+# of labels and confidence each costs little beside the other, and a threshold needs both
+_SEGMENTATION = ('labels', 'confidence')
+_FIELDS = {
+    **dict.fromkeys(_TOPICS_OF_TASK['segmentation'], _SEGMENTATION),
+    DEPTH: ('depth',),
+    DEPTH_COLOURS: ('depth',),
+    **dict.fromkeys(CLOUDS, (*_SEGMENTATION, 'depth')),
+    NORMALS: ('normals',),
+}
 TOPICS = tuple(topic for topics in _TOPICS_OF_TASK.values() for topic in topics)
 
 
@@ -30,3 +39,8 @@ def topics_of(tasks: Collection[str]) -> tuple[str, ...]:
     return tuple(
         topic for task, topics in _TOPICS_OF_TASK.items() if task in tasks for topic in topics
     )
+
+
+def fields_of(topics: Collection[str]) -> frozenset[str]:
+    """Give the fields of a Prediction that these topics are made of; those not of TOPICS: none."""
+    return frozenset(field for topic in topics for field in _FIELDS.get(topic, ()))

@@ -8,11 +8,18 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from mtl_perception.engine import Prediction
+from mtl_perception.engine import output_size, Prediction
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
 from mtl_perception.model_card import ModelCard
-from mtl_perception.products import CLOUDS, DEPTH, DEPTH_COLOURS, products, TOPICS
+from mtl_perception.products import (
+    CLOUDS,
+    DEPTH,
+    DEPTH_COLOURS,
+    fields_of,
+    products,
+    TOPICS,
+)
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.scale_check import nanoseconds, ScaleCheck
 from mtl_perception.ros.health.causes import CameraState
@@ -142,20 +149,24 @@ class Camera:
             picture,
             received.received_s,
             wanted=frozenset(wanted),
-            needs_prediction=bool(wanted.intersection(TOPICS).difference(CLOUDS if lack else ())),
+            fields=self._fields_of(wanted.difference(CLOUDS if lack else ())),
         )
 
     def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
         """Publish what is made of a frame."""
         height, width = frame.picture.shape[:2]
         calibration, parameters = self._infos.of(width, height), self._parameters()
+        # that of what is published
+        height, width = output_size(height, width, parameters.scale)
         intrinsics = None if calibration is None else calibration.intrinsics
         factor = depth_factor(parameters, intrinsics, self._card.training_f_px)
         if calibration is not None:
-            self._outputs.publish_camera_infos(frame.header, calibration.info, frame.wanted)
+            info = calibration.info_of(width, height)
+            self._outputs.publish_camera_infos(frame.header, info, frame.wanted)
         if prediction is not None:
             self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
-            rays = None if calibration is None else calibration.rays(parameters.points_stride)
+            stride = parameters.points_stride
+            rays = None if calibration is None else calibration.rays(stride, width, height)
             settings = product_settings(parameters, self._space, factor * self._scale.factor)
             wanted = frame.wanted.intersection(TOPICS)
             self._outputs.publish(
@@ -210,9 +221,16 @@ class Camera:
         if prediction.depth is None or intrinsics is None:
             return
         try:
-            self._scale.compare(frame.header.stamp, prediction.depth, factor, intrinsics)
+            height, width = prediction.depth.shape
+            reduced = intrinsics.scaled(width, height)
+            self._scale.compare(frame.header.stamp, prediction.depth, factor, reduced)
         except ValueError as error:
             self._log_dropped(f'{self._inputs.lidar_topic}: dropped a sweep: {error}')
+
+    def _fields_of(self, topics: Collection[str]) -> frozenset[str]:
+        """Tell what these topics are made of, and what is compared with the lidar if they are."""
+        fields = fields_of(topics)
+        return fields | {'depth'} if fields and self._parameters().lidar_check else fields
 
     def _age_s(self, header: Header) -> float:
         """Tell how old a stamp is by the clock of the node."""

@@ -72,10 +72,7 @@ class Outputs:
     def publish_camera_infos(
         self, header: Header, info: CameraInfo, wanted: Collection[str]
     ) -> None:
-        """Publish the camera's info under a frame's header where it is wanted.
-
-        Labels and depth have the size of the picture, so its K and P hold as they are.
-        """
+        """Publish the info of labels and depth under a frame's header where it is wanted."""
         for topic in CAMERA_INFOS.values():
             if topic in wanted:
                 stamped = copy.copy(info)

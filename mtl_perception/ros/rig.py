@@ -85,6 +85,13 @@ class Rig:
 
 def create_engine(parameters: Parameters, device: str) -> Engine:
     """Create the engine that the parameters ask for, on a device."""
-    # a runtime for the GPU cannot take over on the CPU
+    # a runtime and a precision for the GPU cannot take over on the CPU
     fell_back = device == 'cpu' != parameters.device
-    return Engine(parameters.weights, device, 'auto' if fell_back else parameters.backend)
+    return Engine(
+        parameters.weights,
+        device,
+        'auto' if fell_back else parameters.backend,
+        'auto' if fell_back else parameters.precision,
+        parameters.scale,
+        in_background=True,
+    )

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto, torch or openvino')
+    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
     parser.add_argument('--rate', type=float, default=1.0, help='of playing, 1 is real time')
 
 

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
     parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto, torch or openvino')
+    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
     parser.add_argument(
         '--protocol', choices=sorted(PROTOCOLS), help='count as arXiv 1809.04766 does'
     )

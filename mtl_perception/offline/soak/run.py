@@ -2,18 +2,21 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 import shutil
 import subprocess
 import time
 
-from mtl_perception.offline.processes import ros_environment, running, wait_for_text
+from mtl_perception.offline.processes import (
+    resident_mb,
+    ros_environment,
+    running,
+    wait_for_text,
+)
 
 from .figures import describe, Memory, Second, summarise
 
 _SAMPLE_EVERY_S = 1.0
-_PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,15 +85,6 @@ def _watch(
     while (t_s := time.monotonic() - began_s) < duration_s:
         if node.poll() is not None or camera.poll() is not None:
             break
-        memory.append(Memory(t_s, _resident_mb(node.pid)))
+        memory.append(Memory(t_s, resident_mb(node.pid)))
         time.sleep(min(_SAMPLE_EVERY_S, duration_s - t_s))
     return memory
-
-
-def _resident_mb(pid: int) -> float:
-    """Read resident memory as Linux counts it; 0 once the process is gone."""
-    try:
-        pages = Path(f'/proc/{pid}/statm').read_text().split()[1]
-    except FileNotFoundError:
-        return 0.0
-    return round(int(pages) * _PAGE_MB, 2)

@@ -1,5 +1,6 @@
 """The calibration of a camera, by the size of its pictures."""
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,19 +18,34 @@ class Calibration:
 
     info: CameraInfo
     intrinsics: Intrinsics | None
-    _rays: dict[int, RayTable] = field(default_factory=dict)
+    _rays: dict[tuple[int, int, int], RayTable] = field(default_factory=dict)
 
-    def rays(self, stride: int) -> RayTable | None:
-        """Give the viewing rays, tabulated once for a stride; None where uncalibrated.
+    def rays(self, stride: int, width: int, height: int) -> RayTable | None:
+        """Give the viewing rays of maps of a size, tabulated once; None where uncalibrated.
 
         Their points are overwritten by the next: for one thread, which copies them into messages.
         """
         if self.intrinsics is None:
             return None
-        if stride not in self._rays:
+        key = stride, width, height
+        if key not in self._rays:
             self._rays.clear()
-            self._rays[stride] = RayTable(self.intrinsics, stride, reuse=True)
-        return self._rays[stride]
+            self._rays[key] = RayTable(self.intrinsics.scaled(width, height), stride, reuse=True)
+        return self._rays[key]
+
+    def info_of(self, width: int, height: int) -> CameraInfo:
+        """Give the CameraInfo of maps of a size: K and P are scaled, outer edges stay in place."""
+        if (width, height) == (self.info.width, self.info.height):
+            return self.info
+        scaled = copy.copy(self.info)
+        scaled.width, scaled.height = width, height
+        resize = np.eye(3)
+        for axis, factor in enumerate((width / self.info.width, height / self.info.height)):
+            resize[axis, axis], resize[axis, 2] = factor, (factor - 1) / 2
+        # of an uncalibrated camera the matrices are 0, and stay so
+        scaled.k = (resize @ self.info.k.reshape(3, 3)).reshape(9)
+        scaled.p = (resize @ self.info.p.reshape(3, 4)).reshape(12)
+        return scaled
 
 
 class CameraInfos:

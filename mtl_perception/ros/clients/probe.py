@@ -20,27 +20,35 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from mtl_perception.products import DEPTH, LABELS, POINTS
+from mtl_perception.products import CLOUDS, DEPTH, LABELS, POINTS
 
-_OUTPUTS = {LABELS: Image, DEPTH: Image, POINTS: PointCloud2}
+_OUTPUTS = (LABELS, DEPTH, POINTS)
 _PICTURES = 16
 # a picture that is not answered by then never will be
 _FORGET_S = 10.0
 _CALIBRATE_EVERY_S = 1.0
+# flat out, an answer that has not come by then is not waited for
+_PATIENCE_S = 1.0
 
 
 class Probe(Node):  # type: ignore[misc]
     """Publishes pictures at a rate, and takes the time until all outputs of each have come.
 
-    Latency is by the clock of this process, from handing over the picture to the arrival of the
-    last of its outputs.
+    At a rate of 0 each picture is sent upon the answer to the one before. One that is older than
+    an answered one will not be answered any more, and counts as waiting no longer. Latency is by
+    the clock of this process, from handing over the picture to the arrival of the last of its
+    outputs.
     """
 
-    def __init__(self, size: tuple[int, int], rate_hz: float) -> None:
+    def __init__(
+        self, size: tuple[int, int], rate_hz: float, outputs: Sequence[str] = _OUTPUTS
+    ) -> None:
         """Draw the pictures, (width, height), and begin as soon as the node listens."""
         super().__init__('probe')
         self._pictures = _draw(size)
         self._info = _camera_info(size)
+        self._outputs = frozenset(outputs)
+        self._flat_out = rate_hz == 0
         self._sent = self._answered = 0
         # stamp → when sent, outputs that have not come yet
         self._waiting: dict[tuple[int, int], tuple[float, set[str]]] = {}
@@ -49,10 +57,16 @@ class Probe(Node):  # type: ignore[misc]
         qos = QoSProfile(depth=5)
         self._images = self.create_publisher(Image, 'image', qos)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
-        for topic, kind in _OUTPUTS.items():
+        for topic in outputs:
+            kind = PointCloud2 if topic in CLOUDS else Image
             self.create_subscription(kind, topic, self._receiver(topic), qos)
-        self.create_timer(1.0 / rate_hz, self._send)
+        self.create_timer(_PATIENCE_S if self._flat_out else 1.0 / rate_hz, self._on_timer)
         self.create_timer(_CALIBRATE_EVERY_S, self._report)
+
+    def _on_timer(self) -> None:
+        newest_s = max((sent_s for sent_s, _ in self._waiting.values()), default=-_PATIENCE_S)
+        if not self._flat_out or time.monotonic() - newest_s >= _PATIENCE_S:
+            self._send()
 
     def _send(self) -> None:
         if self._images.get_subscription_count() == 0:
@@ -63,7 +77,7 @@ class Probe(Node):  # type: ignore[misc]
         now_s = time.monotonic()
         if self._began_s is None:
             self._began_s = now_s
-        self._waiting[stamp.sec, stamp.nanosec] = now_s, set(_OUTPUTS)
+        self._waiting[stamp.sec, stamp.nanosec] = now_s, set(self._outputs)
         self._sent += 1
         self._images.publish(picture)
 
@@ -74,10 +88,13 @@ class Probe(Node):  # type: ignore[misc]
                 return
             sent_s, missing = self._waiting[stamp]
             missing.discard(topic)
-            if not missing:
-                del self._waiting[stamp]
-                self._answered += 1
-                self._latencies_ms.append(1000 * (time.monotonic() - sent_s))
+            if missing:
+                return
+            self._answered += 1
+            self._latencies_ms.append(1000 * (time.monotonic() - sent_s))
+            self._waiting = {k: v for k, v in self._waiting.items() if v[0] > sent_s}
+            if self._flat_out and not self._waiting:
+                self._send()
 
         return receive
 
@@ -103,13 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
-    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second')
+    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second; 0: flat out')
+    parser.add_argument('--outputs', nargs='+', default=_OUTPUTS, help='topics to wait for')
     options = parser.parse_args(arguments)
     rclpy.init()
     executor = SingleThreadedExecutor()
     try:
         # the executor itself does not keep it
-        probe = Probe((options.width, options.height), options.rate)
+        probe = Probe((options.width, options.height), options.rate, options.outputs)
         executor.add_node(probe)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from mtl_perception.backends import PRECISIONS
 from mtl_perception.label_space import LABEL_SPACES
 from mtl_perception.products import DEPTH_ENCODINGS, GROUND_AND_SKY, UNLABELLED_CLASS
 from mtl_perception.ros.parameters.definition import check, name_of, parameter
@@ -26,7 +27,19 @@ class Parameters:
         'road8', 'name of a model in the weights folder, or path of a .safetensors', fixed=True
     )
     device: str = parameter('auto', 'auto, cpu or cuda:N', fixed=True)
-    backend: str = parameter('auto', 'runtime: auto, torch, openvino, ...', fixed=True)
+    backend: str = parameter('auto', 'runtime: auto, torch, openvino or onnxruntime', fixed=True)
+    precision: str = parameter(
+        'auto',
+        'what the network computes in; auto: the fastest that runtime and machine have',
+        choices=('auto', *PRECISIONS),
+        fixed=True,
+    )
+    scale: float = parameter(
+        1.0,
+        'look at pictures reduced by this; all outputs and their camera_info are reduced, too',
+        limits=(0.05, 1.0),
+        fixed=True,
+    )
     warm_up_width: int = parameter(
         0,
         'width of the pictures to compile for at configure; 0: what the model was trained on',

@@ -1,7 +1,7 @@
 """Two threads between the cameras and the network."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 import threading
 import time
@@ -24,13 +24,17 @@ class Received:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture on its way, with what answers it: the topics that somebody wants."""
+    """A picture on its way, with what answers it: the topics that somebody wants.
+
+    fields are those of a Prediction that these are made of; a frame without any goes past the
+    network.
+    """
 
     header: Any
     picture: NDArray[np.uint8]
     received_s: float
     wanted: frozenset[str]
-    needs_prediction: bool
+    fields: frozenset[str]
 
 
 class Served(Protocol):
@@ -59,7 +63,7 @@ class Pipeline:
 
     def __init__(
         self,
-        predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]],
+        predict_batch: Callable[[Sequence[NDArray[np.uint8]], Collection[str]], list[Prediction]],
         cameras: int,
         window_s: Callable[[], float],
     ) -> None:
@@ -104,7 +108,7 @@ class Pipeline:
         while frames := self._frames.take():
             batches: dict[tuple[int, ...] | None, dict[Served, Frame]] = defaultdict(dict)
             for camera, frame in frames.items():
-                key = frame.picture.shape if frame.needs_prediction else None
+                key = frame.picture.shape if frame.fields else None
                 batches[key][camera] = frame
             for key, batch in batches.items():
                 self._answer(batch, key is not None)
@@ -115,7 +119,9 @@ class Pipeline:
         predictions: Sequence[Prediction | None] = [None] * len(frames)
         if predict:
             try:
-                predictions = self._predict_batch([frame.picture for frame in frames.values()])
+                fields = frozenset().union(*(frame.fields for frame in frames.values()))
+                pictures = [frame.picture for frame in frames.values()]
+                predictions = self._predict_batch(pictures, fields)
             except Exception as error:
                 for camera in frames:
                     camera.fail(error)

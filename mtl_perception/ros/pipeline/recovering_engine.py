@@ -1,8 +1,9 @@
 """An engine that outlives a full GPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 import gc
 import logging
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ import torch
 from mtl_perception.engine import Engine, Prediction
 
 log = logging.getLogger(__name__)
+Answer = TypeVar('Answer')
 # as other runtimes than torch put it
 _OUT_OF_MEMORY = ('out of memory', 'alloc_failed', 'failed to allocate memory')
 
@@ -38,41 +40,50 @@ class RecoveringEngine:
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Compile for so many pictures of a size at once, or for what memory allows."""
-        self.predict_batch([np.zeros((height, width, 3), np.uint8)] * batch)
+        self._ask(lambda engine, most: engine.warm_up(height, width, most), batch)
 
-    def predict_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def predict_batch(
+        self, pictures: Sequence[NDArray[np.uint8]], wanted: Collection[str] | None = None
+    ) -> list[Prediction]:
         """Predict for pictures of one size, in as few passes as memory allows.
 
         Raises ValueError as Engine does, and what the CPU's lack of memory raises.
         """
         predictions: list[Prediction] = []
-        emptied = False
+
+        def ask(engine: Engine, most: int) -> list[Prediction]:
+            return engine.predict_batch(pictures[len(predictions) :][:most], wanted)
+
         while len(predictions) < len(pictures):
-            size = self._largest_batch or len(pictures)
-            batch = pictures[len(predictions) : len(predictions) + size]
+            predictions += self._ask(ask, len(pictures) - len(predictions))
+        return predictions
+
+    def _ask(self, ask: Callable[[Engine, int], Answer], count: int) -> Answer:
+        """Ask the engine for so many pictures at once, or for fewer where memory is short."""
+        emptied = False
+        while True:
+            most = min(count, self._largest_batch or count)
             try:
-                predictions += self._predict(batch)
-                continue
+                return ask(self._in_use(), most)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 # the traceback would keep the tensors of the attempt alive
                 failure = error.with_traceback(None)
             if emptied:
-                self._ask_less(len(batch), failure)
+                self._ask_less(most, failure)
             empty_caches()
             emptied = not emptied
-        return predictions
 
     def _take(self, engine: Engine) -> None:
         self._engine = engine
         # others report them while the engine is replaced
         self.card, self.device, self.backend = engine.card, engine.device, engine.backend
 
-    def _predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def _in_use(self) -> Engine:
         if self._engine is None:
             raise RuntimeError('there is no engine: the CPU could not take over from the GPU')
-        return self._engine.predict_batch(batch)
+        return self._engine
 
     def _ask_less(self, batch: int, error: Exception) -> None:
         if batch > 1:

@@ -1,0 +1,129 @@
+"""How long the node takes from message to messages, measured by another process."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+import re
+import subprocess
+import time
+
+import numpy as np
+
+from mtl_perception.offline.processes import (
+    cpu_s,
+    resident_mb,
+    ros_environment,
+    running,
+    wait_for_text,
+)
+from mtl_perception.offline.soak.figures import Second
+from mtl_perception.offline.soak.run import read_probe
+
+_LOADED = re.compile(r'into (\S+ \S+) on ')
+_ACTIVE = 'compiled for'
+_WARM_UP_FRAMES = 5
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """One row; rate_hz is None flat out, where the next frame is sent upon each answer."""
+
+    backend: str
+    rate_hz: float | None
+    answered_hz: float
+    dropped: int
+    p50_ms: float
+    p95_ms: float
+    cpu_percent: float
+    rss_mb: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent: frames of a size (width, height) at a rate, and the topics awaited."""
+
+    size: tuple[int, int]
+    rate_hz: float | None
+    seconds: float
+    topics: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A row, the greatest age of an answered frame, and the growth of memory in kB a frame."""
+
+    row: NodeTime
+    oldest_ms: float
+    growth_kb: float
+
+
+class BenchmarkedNode:
+    """The real node in a process of its own, driven by a client in another."""
+
+    def __init__(self, folder: Path, weights: str, device: str, backend: str) -> None:
+        """Remember what to start; logs go into the folder."""
+        self._folder = folder
+        self._environment = ros_environment(folder)
+        self._parameters = {'weights': weights, 'device': device, 'backend': backend}
+
+    def measure(self, load: Load) -> Measurement:
+        """Start the node, load it, and stop it. Raises TimeoutError if it does not answer."""
+        width, height = load.size
+        parameters = {**self._parameters, 'warm_up_width': width, 'warm_up_height': height}
+        given = [word for k, v in parameters.items() for word in ('-p', f'{k}:={v}')]
+        node = ['mtl_perception.ros.node', '--ros-args', *given]
+        log = self._folder / 'node.log'
+        with running(node, self._environment, log) as process:
+            wait_for_text(log, _ACTIVE)
+            loaded = _LOADED.search(log.read_text())
+            return self._load(process, load, loaded[1] if loaded else 'unknown')
+
+    def _load(self, node: 'subprocess.Popen[bytes]', load: Load, backend: str) -> Measurement:
+        width, height = load.size
+        probe = ['mtl_perception.ros.clients.probe', '--rate', str(load.rate_hz or 0)]
+        probe += ['--width', str(width), '--height', str(height), '--outputs', *load.topics]
+        log = self._folder / 'probe.jsonl'
+        with running(probe, self._environment, log):
+            begin = _wait(log, lambda last: last.answered >= _WARM_UP_FRAMES, _PATIENCE_S)
+            used_s, memory_mb = cpu_s(node.pid), resident_mb(node.pid)
+            end = _wait(
+                log, lambda last: last.t_s >= begin.t_s + load.seconds, load.seconds + _PATIENCE_S
+            )
+            used_s, grown_mb = cpu_s(node.pid) - used_s, resident_mb(node.pid) - memory_mb
+        latencies_ms = [
+            ms
+            for second in read_probe(log)
+            if begin.t_s < second.t_s <= end.t_s
+            for ms in second.latencies_ms
+        ]
+        if not latencies_ms:
+            raise TimeoutError(f'the node did not answer for {load.seconds:g} s; see {log}')
+        p50, p95, oldest = np.percentile(latencies_ms, (50, 95, 100))
+        seconds = end.t_s - begin.t_s
+        row = NodeTime(
+            backend=backend,
+            rate_hz=load.rate_hz,
+            answered_hz=len(latencies_ms) / seconds,
+            dropped=_dropped(end) - _dropped(begin),
+            p50_ms=float(p50),
+            p95_ms=float(p95),
+            cpu_percent=100 * used_s / seconds,
+            rss_mb=memory_mb + grown_mb,
+        )
+        return Measurement(row, float(oldest), 1024 * grown_mb / len(latencies_ms))
+
+
+def _dropped(second: Second) -> int:
+    return second.sent - second.answered - second.waiting
+
+
+def _wait(log: Path, done: Callable[[Second], bool], patience_s: float) -> Second:
+    """Give the first second of the probe, from now on, of which done is true."""
+    end_s = time.monotonic() + patience_s
+    while time.monotonic() < end_s:
+        seconds = read_probe(log)
+        if seconds and done(seconds[-1]):
+            return seconds[-1]
+        time.sleep(0.1)
+    raise TimeoutError(f'no answers of the node within {patience_s:g} s; see {log}')

@@ -1,0 +1,98 @@
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from mtl_perception.backends import cache
+from mtl_perception.backends.cache import (
+    artefact_key,
+    cache_folder,
+    load_artefact,
+    store_artefact,
+)
+
+CONTENT = b'compiled' * 100
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / 'cache'
+    monkeypatch.setenv('MTL_PERCEPTION_CACHE', str(folder))
+    return folder
+
+
+def test_it_is_where_the_user_s_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('MTL_PERCEPTION_CACHE')
+    monkeypatch.setenv('XDG_CACHE_HOME', '/caches')
+    assert cache_folder() == Path('/caches/mtl_perception')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert cache_folder() == Path.home() / '.cache' / 'mtl_perception'
+
+
+def test_what_is_stored_is_found_under_its_key_alone() -> None:
+    store_artefact(artefact_key('a', (1, 2, 3)), CONTENT)
+    assert load_artefact(artefact_key('a', (1, 2, 3))) == CONTENT
+    assert load_artefact(artefact_key('a', (1, 2, 4))) is None
+    # neither do neighbours run into each other
+    assert artefact_key('ab', 'c') != artefact_key('a', 'bc')
+
+
+def test_another_definition_of_the_network_has_another_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = artefact_key('a')
+    monkeypatch.setattr(cache, '_code_digest', lambda: 'of other code')
+    assert artefact_key('a') != before
+
+
+@pytest.mark.parametrize(
+    'damage', [lambda b: b[:-1], lambda b: b'', lambda b: b[:40] + b'x' + b[41:]]
+)
+def test_a_torn_artefact_is_not_taken(
+    folder: Path, damage: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = artefact_key('a')
+    store_artefact(key, CONTENT)
+    (folder / key).write_bytes(damage((folder / key).read_bytes()))
+    assert load_artefact(key) is None
+    assert f'{folder / key} is torn; compiling anew' in caplog.text
+    store_artefact(key, CONTENT)
+    assert load_artefact(key) == CONTENT
+
+
+def test_nothing_but_whole_artefacts_is_left_behind(folder: Path) -> None:
+    store_artefact('key', CONTENT)
+    assert [path.name for path in folder.iterdir()] == ['key']
+
+
+def test_those_unused_for_longest_make_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 2)
+    for age, key in ((30, 'first'), (20, 'second')):
+        store_artefact(key, CONTENT)
+        os.utime(folder / key, (1e9 - age, 1e9 - age))
+    assert load_artefact('first') == CONTENT
+    store_artefact('third', CONTENT)
+    assert {path.name for path in folder.iterdir()} == {'first', 'third'}
+
+
+def test_folders_in_it_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT keeps its engines in one."""
+    monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 1)
+    (folder / 'tensorrt').mkdir(parents=True)
+    os.utime(folder / 'tensorrt', (0, 0))
+    for key in ('first', 'second'):
+        store_artefact(key, CONTENT)
+    assert {path.name for path in folder.iterdir()} == {'second', 'tensorrt'}
+
+
+def test_a_folder_that_cannot_be_written_is_survived_with_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # a file stands in the way; rights would not stop a root user
+    folder.write_text('')
+    store_artefact('key', CONTENT)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert 'cannot keep what was compiled' in record.getMessage()
+    assert load_artefact('key') is None
