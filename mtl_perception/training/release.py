@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mtl_perception.engine import Engine
 from mtl_perception.label_space import label_space, Part
@@ -15,6 +16,7 @@ from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.offline.evaluate import evaluate, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
+from .loop.optimisation import PRECISIONS
 from .recipe import read_recipe, Recipe
 
 _PREFIX = 'module.'
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = card.build()
     average = {k.removeprefix(_PREFIX): v for k, v in state['average'].items() if _PREFIX in k}
     load_state(network, average, options.checkpoint)
+    round_as_trained(network, recipe.precision)
     options.output.mkdir(parents=True, exist_ok=True)
     write_weights(network, weights)
     card = replace(card, sha256=sha256_of(weights))
@@ -39,6 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = evaluate(options.data[0], Engine(weights), 'val')
     write_card(replace(card, metrics=_rounded(report)), weights)
     write_report(report, None)
+
+
+@torch.no_grad()
+def round_as_trained(network: nn.Module, precision: str) -> None:
+    """Round the convolutions' parameters as autocast did in training, in place.
+
+    Batch norms have learnt the statistics of what came out of the rounded filters: with the exact
+    ones, each would be a little off, all over the picture.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            for parameter in module.parameters():
+                parameter.copy_(parameter.to(PRECISIONS[precision]))
 
 
 def _part(recipe: Recipe, domain: str | None) -> Part:
