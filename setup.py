@@ -30,7 +30,11 @@ setup(
     maintainer='mtl_perception developers',
     maintainer_email='maintainer@example.org',
     packages=find_packages(exclude=['test']),
-    package_data={PACKAGE: ['py.typed'], f'{PACKAGE}.rendering.opengl': ['shaders/*']},
+    package_data={
+        PACKAGE: ['py.typed'],
+        f'{PACKAGE}.offline.evaluate': ['*.html'],
+        f'{PACKAGE}.rendering.opengl': ['shaders/*'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (SHARE, ['package.xml']),
@@ -49,6 +53,7 @@ setup(
     python_requires='>=3.11',
     install_requires=[
         'setuptools',
+        'jinja2',
         'numpy>=1.26,<3',
         'opencv-python-headless>=4.8,<5',
         'pyyaml',
@@ -63,7 +68,7 @@ setup(
         'openvino': ['openvino'],
         'onnxruntime': ['onnx', 'onnxruntime', 'onnxscript'],
         'rendering': ['moderngl'],
-        'training': ['tensorboard'],
+        'training': ['h5py', 'scipy', 'tensorboard'],
         'viewer': ['rerun-sdk>=0.41,<0.42'],
         'dev': [
             'colcon-common-extensions',

@@ -1,4 +1,4 @@
-"""Labels, depth and clouds as pictures for people, all RGB."""
+"""Labels, depth, normals, errors and clouds as pictures for people, all RGB."""
 
 import functools
 import math
@@ -12,6 +12,9 @@ from mtl_perception.label_space import LabelSpace
 # neither is on the turbo scale
 UNKNOWN_COLOUR = (0, 0, 0)
 SKY_COLOUR = (176, 196, 222)
+# the ends of the scale of errors, white in the middle
+TOO_LOW_COLOUR = (33, 102, 172)
+TOO_HIGH_COLOUR = (178, 24, 43)
 
 Vector = tuple[float, float, float]
 
@@ -62,6 +65,30 @@ def colour_depth(depth_m: NDArray[np.float32], range_m: tuple[float, float]) -> 
     index[depth_m == np.inf] = 1
     painted: NDArray[np.uint8] = cv2.applyColorMap(index.astype(np.uint8), scale)
     return painted
+
+
+def colour_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Paint normals (H, W, 3) in the optical frame: (H, W, 3); unknown (NaN) is black.
+
+    Red is right, green is down, blue is towards the camera, as arXiv 1809.04766 draws them.
+    """
+    painted = np.rint((normals * np.array([1, 1, -1], np.float32) + 1) * np.float32(127.5))
+    filled: NDArray[np.float32] = np.nan_to_num(painted, nan=0.0)
+    return filled.clip(0, 255).astype(np.uint8)
+
+
+def colour_errors(errors: NDArray[np.float32], limit: float) -> NDArray[np.uint8]:
+    """Paint signed errors (H, W): (H, W, 3), white is none; unknown (NaN) is black.
+
+    Negative ones turn blue and positive ones red, fully at the limit, of the errors' unit.
+    Raises ValueError if limit is not positive.
+    """
+    if not limit > 0:
+        raise ValueError(f'limit {limit} of the error colours must be positive')
+    share = np.clip(errors / np.float32(limit), -1, 1)[..., None]
+    ends = np.where(share < 0, TOO_LOW_COLOUR, TOO_HIGH_COLOUR).astype(np.float32)
+    painted = np.rint(255 + np.abs(share) * (ends - 255))
+    return np.where(np.isnan(share), np.float32(0), painted).astype(np.uint8)
 
 
 def render_cloud(

@@ -5,7 +5,7 @@ from made_index import make_index
 import numpy as np
 import pytest
 
-from mtl_perception.recordings.dataset_index import read_index, read_indexes
+from mtl_perception.recordings.dataset_index import read_index
 
 PICTURE = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 LABELS = np.arange(35, dtype=np.uint8).reshape(5, 7)
@@ -50,7 +50,7 @@ def test_missing_annotations_are_none(index: Path) -> None:
 
 def test_a_grey_picture_becomes_three_equal_channels(index: Path) -> None:
     row = read_index(index)[0]
-    cv2.imwrite(str(row.picture_path), PICTURE[..., 0])
+    cv2.imwrite(str(row.picture.path), PICTURE[..., 0])
     np.testing.assert_array_equal(row.read_picture(), PICTURE[..., :1].repeat(3, axis=2))
 
 
@@ -83,19 +83,19 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_is_named(index: Path) -> None:
     row = read_index(index)[0]
-    row.picture_path.unlink()
+    row.picture.path.unlink()
     with pytest.raises(ValueError, match=r'image_0\.png is missing or no picture that OpenCV'):
         row.read_picture()
 
 
 def test_labels_and_depth_of_another_kind_are_refused(index: Path) -> None:
     row = read_index(index)[0]
-    assert row.labels_path is not None
-    assert row.depth_path is not None
-    cv2.imwrite(str(row.labels_path), PICTURE)
+    assert row.labels is not None
+    assert row.depth is not None
+    cv2.imwrite(str(row.labels.path), PICTURE)
     with pytest.raises(ValueError, match=r'labels_0\.png is \(5, 7, 3\) uint8; expected one chan'):
         row.read_labels()
-    cv2.imwrite(str(row.depth_path), LABELS)
+    cv2.imwrite(str(row.depth.path), LABELS)
     with pytest.raises(ValueError, match=r'depth_0\.png is \(5, 7\) uint8; .* of uint16'):
         row.read_depth()
 
@@ -104,22 +104,9 @@ def test_the_real_index_has_the_annotations_that_it_promises(data_folder: Path) 
     rows = read_index(data_folder / 'index.csv')
     assert len(rows) == 2219
     assert sum(row.label_source == 'human' for row in rows) == 1898
-    assert sum(row.depth_path is not None for row in rows) == 281
+    assert sum(row.depth is not None for row in rows) == 281
     for source in {row.source for row in rows}:
         row = next(row for row in rows if row.source == source)
         size = row.read_picture().shape[:2]
         for annotation in (row.read_labels(), row.read_depth()):
             assert annotation is None or annotation.shape == size
-
-
-def test_several_indexes_are_read_as_one(tmp_path: Path) -> None:
-    picture = np.zeros((4, 6, 3), np.uint8)
-    folders = [tmp_path / name for name in ('first', 'second')]
-    for folder in folders:
-        make_index(folder, [{'picture': picture, 'source': folder.name}])
-    rows = read_indexes(folders, 'train')
-    assert [(row.source, row.picture_path.parent.name) for row in rows] == [
-        ('first', 'first'),
-        ('second', 'second'),
-    ]
-    assert rows[0].read_normals() is None

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_perception.recordings.dataset_index import AnnotatedPicture, read_index
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.augmentation import RandomView
 from mtl_perception.training.datasets import (
     allowed_classes,
@@ -125,7 +126,7 @@ class TestQuotaSampler:
     GROUPS = (
         Group(('a', 'b'), 3),
         Group(('c',), 1, zoom=(1.0, 2.0)),
-        Group(('c',), 1, needs_depth=True),
+        Group(('c',), 1, needs=('depth',)),
     )
     ZOOMS = (0.5, 1.5)
 
@@ -143,7 +144,7 @@ class TestQuotaSampler:
             sources = [rows[draw.picture].source for draw in batch]
             assert set(sources[:3]) <= {'a', 'b'}
             assert sources[3:] == ['c', 'c']
-            assert rows[batch[4].picture].depth_path is not None
+            assert rows[batch[4].picture].depth is not None
             assert [draw.zooms for draw in batch] == [*[self.ZOOMS] * 3, (1.0, 2.0), self.ZOOMS]
 
     def test_no_picture_comes_again_before_its_group_is_used_up(
@@ -168,11 +169,30 @@ class TestQuotaSampler:
         assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(9, 20), 7)) == whole[9:]
         assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 8)) != whole
 
+    def test_groups_may_be_batches_of_their_own(self, rows: list[AnnotatedPicture]) -> None:
+        options = (rows, self.GROUPS, self.ZOOMS, range(5), 0)
+        together, by_group = QuotaSampler(*options), QuotaSampler(*options, by_group=True)
+        batches = list(by_group)
+        assert len(batches) == len(by_group) == 15
+        for step, whole in enumerate(together):
+            parts = batches[3 * step : 3 * step + 3]
+            assert [len(part) for part in parts] == [3, 1, 1]
+            assert [draw for part in parts for draw in part] == whole
+
+    def test_processes_share_the_very_same_batches(self, rows: list[AnnotatedPicture]) -> None:
+        options = (rows, self.GROUPS, self.ZOOMS, range(5), 0)
+        shares = [QuotaSampler(*options, share=(rank, 2)) for rank in range(2)]
+        for whole, first, second in zip(QuotaSampler(*options), *shares, strict=True):
+            assert (len(first), len(second)) == (3, 2)
+            assert sorted(first + second) == sorted(whole)
+        with pytest.raises(ValueError, match='a batch of 1 pictures is too small for 2 processes'):
+            QuotaSampler(*options, by_group=True, share=(0, 2))
+
     def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
         with pytest.raises(ValueError, match='no picture of e, f is in the index'):
             QuotaSampler(rows, [Group(('e', 'f'), 1)], self.ZOOMS, range(1), 0)
         with pytest.raises(ValueError, match='no picture of d is in the index'):
-            QuotaSampler(rows, [Group(('d',), 1, needs_depth=True)], self.ZOOMS, range(1), 0)
+            QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], self.ZOOMS, range(1), 0)
 
 
 def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:

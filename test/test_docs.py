@@ -8,9 +8,11 @@ from conftest import ROOT
 import pytest
 import yaml
 
+from mtl_perception.label_space import LABEL_SPACES
 from mtl_perception.offline.__main__ import VERBS
 from mtl_perception.products import CAMERA_INFOS, LABEL_INFO, TOPICS
 from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
+from mtl_perception.recordings.layouts.catalogue import LAYOUTS
 
 DOCS = ROOT / 'docs'
 PAGES = sorted(DOCS.glob('*.md'))
@@ -71,6 +73,26 @@ def test_the_encodings_of_the_topics_page_are_taken() -> None:
 def test_the_training_page_has_the_columns_of_an_index() -> None:
     columns = first_cells(section('training.md', 'Data'))
     assert columns == {*COLUMNS, *OPTIONAL_COLUMNS}
+
+
+def test_the_data_sets_page_has_each_layout_and_its_splits() -> None:
+    rows = [row.split('|') for row in section('datasets.md', 'Layouts').splitlines()]
+    splits = {row[1].strip(' `'): row[4] for row in rows if row[0] == '' and len(row) == 7}
+    assert splits.keys() - {'layout', '---'} == LAYOUTS.keys()
+    for name, layout in LAYOUTS.items():
+        assert set(layout.splits) <= set(re.findall(r'`(\w+)`', splits[name])), name
+
+
+def test_the_data_sets_page_has_each_label_space_and_where_it_maps_to() -> None:
+    rows = [row.split('|') for row in section('datasets.md', 'Label spaces').splitlines()]
+    described = {}
+    for row in (row for row in rows if len(row) == 5):
+        named = re.findall(r'`([\w+]+)`', row[1])
+        described |= {name: {*re.findall(r'`(\w+)`', row[3]), *named} for name in named}
+    assert described.keys() == LABEL_SPACES.keys()
+    for name, space in LABEL_SPACES.items():
+        apart = {target for target in space.mappings if not LABEL_SPACES[target].joined}
+        assert apart <= described[name], name
 
 
 def test_the_limits_page_has_the_licence_of_each_card() -> None:

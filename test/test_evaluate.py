@@ -8,7 +8,13 @@ import pytest
 
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space
-from mtl_perception.offline.evaluate import evaluate, Scale, score, write_report
+from mtl_perception.offline.evaluate import (
+    evaluate,
+    PROTOCOLS,
+    Scale,
+    score,
+    write_report,
+)
 from mtl_perception.recordings.dataset_index import read_index
 
 PICTURE = np.full((4, 6, 3), 90, np.uint8)
@@ -50,10 +56,19 @@ def test_figures_are_given_per_source_and_together(tmp_path: Path) -> None:
     assert (together['segmentation']['pictures'], together['depth']['pictures']) == (2, 1)
 
 
-def test_machine_labels_are_never_scored(tmp_path: Path) -> None:
+def test_teacher_labels_are_never_scored_but_the_depth_beside_them_is(tmp_path: Path) -> None:
     teacher = {'picture': PICTURE, 'labels': labels(5, 5), 'label_source': 'teacher'}
-    report = score(predict, read_index(make_index(tmp_path, [teacher])), SCALE)
+    report = score(predict, read_index(make_index(tmp_path / 'labels', [teacher])), SCALE)
     assert report == {'sources': {}, 'all': {}}
+    teacher['depth'] = np.full((4, 6), 20.0)
+    report = score(predict, read_index(make_index(tmp_path / 'both', [teacher])), SCALE)
+    assert set(report['all']) == {'depth', 'depth_median_scaled'}
+
+
+def test_exact_labels_of_a_renderer_are_scored(tmp_path: Path) -> None:
+    row = {'picture': PICTURE, 'labels': labels(0, 2), 'label_source': 'rendered'}
+    report = score(predict, read_index(make_index(tmp_path, [row])), SCALE)
+    assert report['all']['segmentation']['miou'] == 1
 
 
 def test_labels_of_another_space_are_translated_and_unions_left_out(tmp_path: Path) -> None:
@@ -95,9 +110,104 @@ def test_the_report_is_printed_and_written_as_json(
     assert [line.split()[:4] for line in lines] == [
         ['made', 'segmentation', 'miou', '1.000'],
         ['made', 'depth', 'abs_rel', '0.500'],
+        ['made', 'depth_median_scaled', 'abs_rel', '0.000'],
         ['all', 'segmentation', 'miou', '1.000'],
         ['all', 'depth', 'abs_rel', '0.500'],
+        ['all', 'depth_median_scaled', 'abs_rel', '0.000'],
     ]
+
+
+def test_depth_is_given_as_it_is_and_scaled_by_the_median(tmp_path: Path) -> None:
+    row = {'picture': PICTURE, 'depth': np.full((4, 6), 25.0)}
+    figures = score(predict, read_index(make_index(tmp_path, [row])), SCALE)['all']
+    assert figures['depth']['abs_rel'] == pytest.approx(15 / 25)
+    assert 'scale' not in figures['depth']
+    assert figures['depth_median_scaled']['abs_rel'] == pytest.approx(0, abs=1e-9)
+    assert figures['depth_median_scaled']['scale'] == pytest.approx(2.5)
+
+
+def test_normals_are_scored_where_the_truth_has_them(tmp_path: Path) -> None:
+    ahead = np.broadcast_to(np.array([0, 0, -1], np.float32), (4, 6, 3)).copy()
+    up = np.broadcast_to(np.array([0, -1, 0], np.float32), (4, 6, 3)).copy()
+    up[0] = np.nan
+
+    def predict_normals(picture: NDArray[np.uint8]) -> Prediction:
+        return Prediction(None, None, None, ahead)
+
+    rows = [
+        {'picture': PICTURE, 'normals': ahead, 'source': 'one'},
+        {'picture': PICTURE, 'normals': up, 'source': 'two'},
+        {'picture': PICTURE, 'source': 'three'},
+    ]
+    report = score(predict_normals, read_index(make_index(tmp_path, rows)), SCALE)
+    assert set(report['sources']) == {'one', 'two'}
+    assert report['sources']['one']['normals']['mean_deg'] == pytest.approx(0, abs=0.5)
+    assert report['sources']['two']['normals']['mean_deg'] == pytest.approx(90, abs=0.5)
+    # 24 and 18 pixels
+    assert report['all']['normals']['within_30_deg'] == pytest.approx(24 / 42)
+
+
+class TestProtocols:
+    """What arXiv 1809.04766 counts otherwise than we do."""
+
+    def test_kitti6_leaves_other_truth_out_and_takes_other_answers_as_wrong(
+        self, tmp_path: Path
+    ) -> None:
+        """True are car and person, a third of the picture each, then road; predicted is …"""
+
+        def answer(picture: NDArray[np.uint8]) -> Prediction:
+            return Prediction(labels(6, 5, 2), None, None, None)
+
+        row = {'picture': PICTURE, 'labels': labels(13, 11, 0), 'label_space': 'cityscapes19'}
+        rows = read_index(make_index(tmp_path, [row]))
+        figures = score(answer, rows, SCALE, PROTOCOLS['kitti6'])['all']['segmentation']
+        assert list(figures['iou']) == list(label_space('kitti6').names)
+        # the car was taken for a person; that the person was taken for a car does not count
+        assert (figures['iou']['car'], figures['iou']['road']) == (0, 1)
+        assert figures['pixel_accuracy'] == figures['miou'] == 1 / 2
+
+    def test_predicted_ids_of_another_space_are_translated(self, tmp_path: Path) -> None:
+        """Cityscapes: 10 is sky and 0 road; its 1 and 2 are not the ids of KITTI-6 either."""
+
+        def answer(picture: NDArray[np.uint8]) -> Prediction:
+            return Prediction(labels(10, 0, 2), None, None, None)
+
+        row = {'picture': PICTURE, 'labels': labels(0, 2, 1), 'label_space': 'kitti6'}
+        rows = read_index(make_index(tmp_path, [row]))
+        figures = score(answer, rows, Scale('cityscapes19', None), PROTOCOLS['kitti6'])['all']
+        assert figures['segmentation']['pixel_accuracy'] == 1
+
+    def test_kitti6_counts_classes_that_are_only_predicted(self, tmp_path: Path) -> None:
+        row = {'picture': PICTURE, 'labels': labels(2), 'label_space': 'kitti6'}
+        rows = read_index(make_index(tmp_path, [row]))
+        figures = score(predict, rows, SCALE, PROTOCOLS['kitti6'])['all']['segmentation']
+        assert figures['iou']['road'] == 1 / 2
+        assert figures['miou'] == (1 / 2 + 0) / 2
+
+    def test_depth_is_averaged_over_the_pixels_of_all_pictures(self, tmp_path: Path) -> None:
+        few = np.zeros((4, 6))
+        few[0, :6] = 20
+        rows = [
+            {'picture': PICTURE, 'depth': np.full((4, 6), 10.0)},
+            {'picture': PICTURE, 'depth': few},
+        ]
+        rows = read_index(make_index(tmp_path, rows))
+        ours = score(predict, rows, SCALE)['all']['depth']
+        theirs = score(predict, rows, SCALE, PROTOCOLS['kitti6'])['all']['depth']
+        assert ours['rmse_m'] == pytest.approx((0 + 10) / 2)
+        assert theirs['rmse_m'] == pytest.approx((6 * 10**2 / 30) ** 0.5)
+
+    def test_nyud40_ends_at_ten_metres(self, tmp_path: Path) -> None:
+        depth = np.full((4, 6), 8.0)
+        depth[0] = 10.5
+        rows = read_index(make_index(tmp_path, [{'picture': PICTURE, 'depth': depth}]))
+        scale = Scale('nyud40', None)
+        figures = score(predict, rows, scale, PROTOCOLS['nyud40'])['all']['depth']
+        assert figures['rmse_m'] == pytest.approx(2)
+
+    def test_a_model_without_the_classes_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="'road8' has no mapping to 'nyud40'"):
+            score(predict, [], SCALE, PROTOCOLS['nyud40'])
 
 
 def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: Path) -> None:
@@ -113,7 +223,9 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
     assert list(report['sources']) == ['one']
     assert report['all']['segmentation']['pictures'] == 1
     assert evaluate(index, engine)['all']['segmentation']['pictures'] == 3
-    with pytest.raises(ValueError, match=r"has no row of three in split 'val'"):
+    assert 'protocol' not in report
+    assert evaluate(index, engine, protocol='kitti6')['protocol'] == 'kitti6'
+    with pytest.raises(ValueError, match=r"has no picture of three in split 'val'"):
         evaluate(index, engine, 'val', ('three',))
 
 

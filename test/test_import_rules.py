@@ -14,7 +14,7 @@ FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
 ROS = re.compile(r'rclpy|ament_index_python|\w+_(msgs|srvs|interfaces)|cv_bridge|tf2_\w+')
 HEAVY = (
     *('openvino', 'onnxruntime', 'nncf', 'onnx', 'tensorrt', 'rosbags', 'tensorboard'),
-    *('moderngl', 'rerun'),
+    *('moderngl', 'rerun', 'h5py', 'scipy'),
 )
 FILES_TO_A_ROOM = 7
 

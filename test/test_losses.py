@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 from mtl_perception.training.losses import (
     cross_entropy_of_several,
     inverse_huber,
-    joint_loss,
+    JointLoss,
     log_and_relative_l1,
     normals_cosine,
 )
@@ -152,8 +153,81 @@ def test_the_joint_loss_is_the_weighted_sum(activation: str, depth_loss: object)
         'depth': torch.rand(2, 12, 12) * 50 + 1,
     }
     weights = {'segmentation': 2.0, 'depth': 0.5, 'normals': 9.0}
-    total, each = joint_loss(outputs, targets, weights, activation)
+    total, each = JointLoss(weights, activation)(outputs, targets)
     one = cross_entropy_of_several(outputs['segmentation'], targets['segmentation'])
     other = depth_loss(outputs['depth'], targets['depth'])
     torch.testing.assert_close(total, 2 * one + 0.5 * other)
     torch.testing.assert_close(each, {'segmentation': one, 'depth': other})
+
+
+class TestLabelSpacesSideBySide:
+    PARTS = ((0, 3), (3, 5))
+
+    def test_a_pixel_is_learnt_in_the_classes_of_its_own_part(self) -> None:
+        torch.manual_seed(0)
+        logits = torch.randn(2, 5, 4, 4, requires_grad=True)
+        labels = torch.stack([torch.randint(0, 3, (4, 4)), torch.randint(3, 5, (4, 4))])
+        loss = cross_entropy_of_several(logits, 1 << labels, self.PARTS)
+        first = functional.cross_entropy(logits[:1, :3], labels[:1])
+        second = functional.cross_entropy(logits[1:, 3:], labels[1:] - 3)
+        torch.testing.assert_close(loss, (first + second) / 2)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient.isfinite().all()
+        assert not gradient[0, 3:].any()
+        assert not gradient[1, :3].any()
+
+    def test_unions_and_unlabelled_pixels_are_as_elsewhere(self) -> None:
+        logits = torch.randn(1, 5, 1, 3, requires_grad=True)
+        allowed = torch.tensor([[[0b00101, 0, 0b11000]]])
+        loss = cross_entropy_of_several(logits, allowed, self.PARTS)
+        alone = cross_entropy_of_several(logits[:, :3, :, :1], torch.tensor([[[0b101]]]))
+        # both classes of a part of two are certain, and count as a valid pixel
+        torch.testing.assert_close(loss, alone / 2)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient.isfinite().all()
+        assert not gradient[..., 1].any()
+
+
+class TestLearntWeights:
+    WEIGHTS: ClassVar = {'segmentation': 2.0, 'depth': 0.05}
+
+    def outputs(self) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        return {'segmentation': torch.randn(1, 4, 3, 3), 'depth': torch.randn(1, 1, 3, 3)}
+
+    def targets(self) -> dict[str, Tensor]:
+        return {'segmentation': torch.ones(1, 6, 6).long(), 'depth': torch.full((1, 6, 6), 7.0)}
+
+    def test_they_start_as_given_and_pay_for_their_variance(self) -> None:
+        loss = JointLoss(self.WEIGHTS, 'exp', learnt=True)
+        assert loss.weights() == pytest.approx(self.WEIGHTS)
+        total, each = loss(self.outputs(), self.targets())
+        # log variances: -log(2) for classes, -log(0.05 / 0.5) for a regression
+        expected = 2 * each['segmentation'] + 0.05 * each['depth']
+        torch.testing.assert_close(total, expected + (math.log(10) - math.log(2)) / 2)
+
+    def test_they_settle_where_the_formula_has_its_minimum(self) -> None:
+        """At weight 1 / (2 L) of classes, and 1 / (2 L) of a regression too."""
+        loss = JointLoss(self.WEIGHTS, 'exp', learnt=True)
+        optimiser = torch.optim.SGD(loss.parameters(), lr=0.5)
+        outputs, targets = self.outputs(), self.targets()
+        for _ in range(200):
+            optimiser.zero_grad()
+            total, each = loss(outputs, targets)
+            total.backward()
+            optimiser.step()
+        for task, value in each.items():
+            assert loss.weights()[task] == pytest.approx(0.5 / float(value), rel=1e-3)
+
+    def test_a_task_that_a_batch_lacks_leaves_its_weight_alone(self) -> None:
+        loss = JointLoss(self.WEIGHTS, 'exp', learnt=True)
+        targets = {**self.targets(), 'depth': torch.full((1, 6, 6), NAN)}
+        loss(self.outputs(), targets)[0].backward()
+        assert float(loss.log_variances['depth'].grad) == 0
+        assert float(loss.log_variances['segmentation'].grad) != 0
+
+    def test_fixed_weights_are_not_learnt(self) -> None:
+        loss = JointLoss(self.WEIGHTS, 'exp')
+        assert not list(loss.parameters())
+        assert not loss.state_dict()
+        assert loss.weights() == self.WEIGHTS

@@ -7,7 +7,8 @@ import pytest
 
 from mtl_perception.label_space import label_space
 from mtl_perception.offline.__main__ import main
-from mtl_perception.offline.predict import depth_to_png, predict_files
+from mtl_perception.offline.predict import predict_files
+from mtl_perception.recordings.annotations.picture_files import encode_depth
 from mtl_perception.recordings.pictures import open_sources
 from mtl_perception.visualization import overlay_labels
 
@@ -59,7 +60,7 @@ def test_files_hold_the_prediction(folder: Path, tmp_path: Path) -> None:
 
 def test_depth_png_is_kittis() -> None:
     metres = np.array([[np.nan, np.inf, -np.inf, -1, 0, 1.001, 80, 255.99, 256, 1e30]], np.float32)
-    assert depth_to_png(metres).tolist() == [[0, 0, 0, 0, 0, 256, 20480, 65533, 0, 0]]
+    assert encode_depth(metres).tolist() == [[0, 0, 0, 0, 0, 256, 20480, 65533, 0, 0]]
 
 
 def test_usual_outputs_are_those_that_the_model_has(folder: Path, tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision import models
 
 from mtl_perception.network.encoders import build_encoder, InvertedResidual
-from mtl_perception.training.pretrained import load_keras_mobilenet_v2
+from mtl_perception.training.pretrained import (
+    load_keras_mobilenet_v2,
+    load_pretrained,
+    load_torchvision,
+)
 
 NORMS = ('weight', 'bias', 'running_mean', 'running_var')
 
@@ -106,3 +112,64 @@ def test_wrong_files_and_encoders_are_refused(file: Path, arrays: dict[str, np.n
     np.savez(file, **arrays)
     with pytest.raises(ValueError, match=r"keras\.npz has no array 'blocks\.3\.dw\.weight'; exp"):
         load_keras_mobilenet_v2(build_encoder('mobilenet_v2'), file)
+
+
+class TestTorchvision:
+    """Weights with torchvision's names, as its networks have them when they are made."""
+
+    @pytest.fixture
+    def resnet(self, tmp_path: Path) -> models.ResNet:
+        torch.manual_seed(0)
+        network = models.resnet18()
+        torch.save(network.state_dict(), tmp_path / 'resnet18.pth')
+        return network.eval()
+
+    def test_a_resnet_answers_as_torchvision_s(self, tmp_path: Path, resnet: nn.Module) -> None:
+        encoder = build_encoder('resnet18').eval()
+        load_pretrained(encoder, 'resnet18', 'resnet18.pth', tmp_path)
+        x = torch.randn(1, 3, 64, 64)
+        [[coarsest]] = encoder(x)[-1:]
+        pooled = resnet.fc(coarsest.mean((2, 3)))
+        torch.testing.assert_close(pooled, resnet(x))
+
+    def test_a_mobilenet_answers_as_torchvision_s(self) -> None:
+        """But for the identity that stands in for the first expansion."""
+        torch.manual_seed(0)
+        theirs = models.mobilenet_v2().eval()
+        for module in theirs.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias)
+        encoder = build_encoder('mobilenet_v2').eval()
+        load_torchvision(encoder, theirs.state_dict(), 'made')
+        x = torch.randn(1, 3, 64, 64)
+        torch.testing.assert_close(
+            encoder(x)[-1][-1], theirs.features[:18](x), rtol=1e-2, atol=1e-2
+        )
+
+    def test_what_does_not_fit_is_refused(self, tmp_path: Path, resnet: nn.Module) -> None:
+        words = r"resnet18\.pth does not fit the encoder ResNet; give torchvision's .*Missing key"
+        with pytest.raises(ValueError, match=words):
+            load_pretrained(build_encoder('resnet34'), 'resnet34', 'resnet18.pth', tmp_path)
+        with pytest.raises(FileNotFoundError, match=r'no\.pth do not exist; see `pretrained`'):
+            load_pretrained(build_encoder('resnet18'), 'resnet18', 'no.pth', tmp_path)
+        torch.save([1], tmp_path / 'list.pth')
+        with pytest.raises(ValueError, match=r'holds list; expected a state dict'):
+            load_pretrained(build_encoder('resnet18'), 'resnet18', 'list.pth', tmp_path)
+        (tmp_path / 'torn.pth').write_bytes(b'PK')
+        with pytest.raises(ValueError, match=r'torn\.pth cannot be read as a PyTorch file'):
+            load_pretrained(build_encoder('resnet18'), 'resnet18', 'torn.pth', tmp_path)
+
+    def test_without_a_network_the_remedies_are_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def offline(*_: object, **__: object) -> None:
+            raise URLError('no route to host')
+
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+        monkeypatch.setattr('torch.hub.download_url_to_file', offline)
+        words = (
+            r'resnet50-\w+\.pth cannot be downloaded .*no route.* put the file into .*checkpoints'
+        )
+        with pytest.raises(ConnectionError, match=words):
+            load_pretrained(build_encoder('resnet50'), 'resnet50', 'torchvision', tmp_path)

@@ -1,68 +1,34 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 import math
 from pathlib import Path
 from typing import Any
 
-from conftest import ROOT
-from made_index import make_index
+from made_layouts import make_kitti_2015, write
+from made_recipe import made_batch, make_data, make_recipe, one_thread, SIZE
 from made_weights import make_picture
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-import yaml
 
 from mtl_perception.network.checkpoint import read_weights
 from mtl_perception.training import train
+from mtl_perception.training.loop.run import build_network, Run
 from mtl_perception.training.recipe import read_recipe, Recipe
-from mtl_perception.training.train import build_network, main, Run
+from mtl_perception.training.train import main
 
-SIZE = (72, 96)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sum in one order; and threads that share busy cores wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+__all__ = ['one_thread']
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with labels, with depth, with neither lacking; two to validate."""
-    folder = tmp_path_factory.mktemp('data')
-    labels = np.repeat([np.arange(SIZE[1]) // 12], SIZE[0], axis=0).astype(np.uint8)
-    depth_m = np.repeat([np.linspace(60, 4, SIZE[0])], SIZE[1], axis=0).T
-    rows = [{'labels': labels, 'source': 'labelled'}] * 3
-    rows += [{'depth': depth_m, 'fx_px': 700.0, 'source': 'ranged'}] * 3
-    rows += [{'labels': labels, 'depth': depth_m, 'fx_px': 700.0, 'split': 'val'}] * 2
-    pictures = [{'picture': make_picture(*SIZE, seed), **row} for seed, row in enumerate(rows)]
-    return make_index(folder, pictures).parent
+    return make_data(tmp_path_factory.mktemp('data'))
 
 
 @pytest.fixture(scope='module')
 def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the recipe of the package small."""
-    values: dict[str, Any] = yaml.safe_load((ROOT / 'config/training/road8.yaml').read_text())
-    values |= {
-        'pretrained': None,
-        'without_sources': [],
-        'groups': [
-            {'sources': ['labelled'], 'per_batch': 2},
-            {'sources': ['ranged'], 'per_batch': 1, 'needs_depth': True},
-        ],
-        'crop': [64, 64],
-        'steps': 3,
-        'warmup_steps': 2,
-        'validate_every': 2,
-        'training_f_px': 700.0,
-    }
-    path = tmp_path_factory.mktemp('recipe') / 'small.yaml'
-    path.write_text(yaml.safe_dump(values))
-    return path
+    return make_recipe(tmp_path_factory.mktemp('recipe'))
 
 
 @pytest.fixture
@@ -72,17 +38,6 @@ def recipe(recipe_path: Path) -> Recipe:
 
 def start(recipe: Recipe, data: Path) -> Run:
     return Run(recipe, data, torch.device('cpu'))
-
-
-def made_batch(seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give two pictures, one with labels only, one with depth only."""
-    pictures = np.stack([make_picture(64, 64, seed), make_picture(64, 64, seed + 1)])
-    allowed = torch.zeros(2, 64, 64, dtype=torch.int64)
-    allowed[0] = 1 << (torch.arange(64) // 32)
-    depth_m = torch.full((2, 64, 64), torch.nan)
-    depth_m[1] = torch.linspace(60, 4, 64)[:, None]
-    targets = {'segmentation': allowed, 'depth': depth_m}
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2), targets
 
 
 def train_to_the_end(recipe_path: Path, data: Path, output: Path) -> dict[str, Any]:
@@ -135,21 +90,11 @@ def test_a_finished_run_takes_no_more_steps(
 
 
 def test_training_learns_each_task_from_the_pictures_that_have_it(
-    recipe: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, data: Path
 ) -> None:
     """One labelled and one ranged picture, again and again: both losses must fall."""
-    history: list[dict[str, Tensor]] = []
-    joint_loss = train.joint_loss
-
-    def noted(*arguments: Any) -> Any:
-        total, each = joint_loss(*arguments)
-        history.append(each)
-        return total, each
-
-    monkeypatch.setattr(train, 'joint_loss', noted)
     run = start(replace(recipe, steps=40, warmup_steps=1), data)
-    for _ in range(14):
-        run.advance(*made_batch())
+    history = [run.advance([made_batch()]) for _ in range(14)]
     for task in recipe.tasks:
         assert history[-1][task] < 0.5 * history[0][task], task
 
@@ -196,7 +141,7 @@ def test_the_moving_average_follows_weights_and_statistics(recipe: Recipe, data:
     names = ('heads.depth.2.weight', 'encoder.stem.1.running_mean')
     expected = {}
     for step in range(3):
-        run.advance(*made_batch(step))
+        run.advance([made_batch(step)])
         state = run.network.state_dict()
         for name in names:
             # the first step is where the average starts
@@ -232,7 +177,7 @@ def test_the_pretrained_encoder_is_looked_for_in_the_data(recipe: Recipe, data: 
 
 
 def test_validation_scores_the_average_on_whole_pictures(recipe: Recipe, data: Path) -> None:
-    rows = train.read_indexes([data], 'val')
+    rows = train.read_all([data], 'val')
     run = start(recipe, data)
     report = train.validate(run.deployed(), rows, recipe, torch.device('cpu'))
     assert report['all']['segmentation']['pictures'] == report['all']['depth']['pictures'] == 2
@@ -269,3 +214,20 @@ def test_losses_are_written_for_tensorboard(
     events = accumulator.EventAccumulator(str(tmp_path / 'events')).Reload()
     for task in ('segmentation', 'depth'):
         assert [event.step for event in events.Scalars(f'loss/{task}')] == [1, 2, 3]
+
+
+def test_data_may_be_named_by_layout(data: Path, tmp_path: Path) -> None:
+    """Scenes with disparity beside an index: the layout's name is a source of the recipe."""
+    disparity = np.full(SIZE, 256 * 30, np.uint16)
+    folder = make_kitti_2015(tmp_path / 'kitti', range(4), disp_occ_0=disparity)
+    for path in folder.rglob('image_2/*.png'):
+        write(path, make_picture(*SIZE, seed=1))
+    groups = [
+        {'sources': ['labelled'], 'per_batch': 2},
+        {'sources': ['kitti_stereo_2015'], 'per_batch': 1, 'needs': ['depth']},
+    ]
+    changed = make_recipe(tmp_path, groups=groups)
+    output = tmp_path / 'output'
+    names = [str(data), f'kitti_stereo_2015:{folder}']
+    main([str(changed), '--data', *names, '--output', str(output), *OPTIONS, '--steps', '1'])
+    assert torch.load(output / 'checkpoint.pt', weights_only=True)['step'] == 1

@@ -7,10 +7,14 @@ import pytest
 from mtl_perception.label_space import label_space, LABEL_SPACES
 from mtl_perception.visualization import (
     colour_depth,
+    colour_errors,
     colour_labels,
+    colour_normals,
     overlay_labels,
     render_cloud,
     SKY_COLOUR,
+    TOO_HIGH_COLOUR,
+    TOO_LOW_COLOUR,
     UNKNOWN_COLOUR,
 )
 
@@ -164,3 +168,23 @@ def test_view_straight_down_is_refused():
             eye_m=(0.0, -5.0, 0.0),
             target_m=(0.0, 0.0, 0.0),
         )
+
+
+def test_normals_have_the_colours_of_their_axes():
+    normals = np.array([[[1, 0, 0], [0, 1, 0], [0, 0, -1], [np.nan] * 3]], np.float32)
+    painted = colour_normals(normals)
+    assert painted.dtype == np.uint8
+    assert painted.tolist() == [[[255, 128, 128], [128, 255, 128], [128, 128, 255], [0, 0, 0]]]
+
+
+def test_errors_are_white_where_there_is_none_and_have_a_colour_for_each_sign():
+    painted = colour_errors(np.array([[0, -2, 2, 9, 1, np.nan, np.inf]], np.float32), 2.0)
+    assert painted[0, 0].tolist() == [255, 255, 255]
+    assert painted[0, 1].tolist() == list(TOO_LOW_COLOUR)
+    assert painted[0, 2].tolist() == painted[0, 3].tolist() == list(TOO_HIGH_COLOUR)
+    halfway = (255 + np.array(TOO_HIGH_COLOUR)) / 2
+    np.testing.assert_allclose(painted[0, 4], halfway, atol=1)
+    assert painted[0, 5].tolist() == list(UNKNOWN_COLOUR)
+    assert painted[0, 6].tolist() == list(TOO_HIGH_COLOUR)
+    with pytest.raises(ValueError, match=r'limit 0.0 of the error colours must be positive'):
+        colour_errors(np.zeros((1, 1), np.float32), 0.0)

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return int(parsed.run(parsed))
-    except (OSError, ValueError) as error:
+    except (ModuleNotFoundError, OSError, ValueError) as error:
         print(f'mtl_perception {parsed.verb}: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

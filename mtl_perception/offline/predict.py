@@ -28,19 +28,13 @@ from mtl_perception.products import (
     ProductSettings,
     topics_of,
 )
+from mtl_perception.recordings.annotations.picture_files import encode_depth
 from mtl_perception.recordings.bags import is_bag
-from mtl_perception.recordings.dataset_index import DEPTH_UNITS_PER_METRE
 from mtl_perception.recordings.pictures import open_sources, Source
 
 from .predict_bag import add_bag_arguments, predict_bag, Predictor, read_bag_options, Tally
 
 log = logging.getLogger(__name__)
-
-
-def depth_to_png(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round depth to KITTI's 16-bit pictures: metres x 256, 0 where unknown, sky or over 255 m."""
-    units = np.nan_to_num(depth_m * np.float32(DEPTH_UNITS_PER_METRE), nan=0, posinf=0, neginf=0)
-    return np.rint(np.where((units > 0) & (units <= 65535), units, 0)).astype(np.uint16)
 
 
 class Output(NamedTuple):
@@ -56,7 +50,7 @@ OUTPUTS = {
     'confidence': Output(CONFIDENCE, '.png'),
     'color': Output(LABEL_COLOURS, '.png'),
     'overlay': Output(OVERLAY, '.png'),
-    'depth': Output(DEPTH, '.png', depth_to_png),
+    'depth': Output(DEPTH, '.png', encode_depth),
     'depth_npy': Output(DEPTH, '.npy'),
     'depth_color': Output(DEPTH_COLOURS, '.png'),
     'normals_npy': Output(NORMALS, '.npy'),

@@ -41,7 +41,7 @@ class Calibration:
         """Read the file. Raises FileNotFoundError if it is absent."""
         if not path.is_file():
             raise FileNotFoundError(
-                f'{path} does not exist; unpack the calibration of the day of the drive beside it'
+                f'{path} does not exist; unpack the calibration of the drive or benchmark there'
             )
         lines = path.read_text(errors='replace').splitlines()
         self._path = path

@@ -17,7 +17,7 @@ from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
 from mtl_perception.recordings.dataset_index import (
     COLUMNS,
-    DEPTH_UNITS_PER_METRE,
+    encode_depth,
     encode_normals,
     OPTIONAL_COLUMNS,
     read_index,
@@ -142,13 +142,10 @@ def write_frame(
     folder: Path, name: str, frame: Frame, camera: Intrinsics, split: str
 ) -> dict[str, Any]:
     """Write the files of a frame; give its row of the index."""
-    depth = np.where(np.isfinite(frame.truth.depth), frame.truth.depth, 0.0)
-    units = np.rint(depth * DEPTH_UNITS_PER_METRE)
-    units[units > np.iinfo(np.uint16).max] = 0
     paths = {
         'image': write_picture(folder, f'images/{name}.jpg', frame),
         'labels': _write(folder, f'labels/{name}.png', frame.truth.labels),
-        'depth': _write(folder, f'depth/{name}.png', units.astype(np.uint16)),
+        'depth': _write(folder, f'depth/{name}.png', encode_depth(frame.truth.depth)),
         'normals': _write(folder, f'normals/{name}.png', encode_normals(frame.truth.normals)),
     }
     known = {

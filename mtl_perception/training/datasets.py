@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.dataset_index import AnnotatedPicture
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
 from .recipe import Group
 
 # nearer than this to anything that is not road, a teacher's "road" may as well be sidewalk
 TEACHER_MARGIN_PX = 48
+# where a row has the annotation for a task
+_ANNOTATIONS = {'segmentation': 'labels', 'depth': 'depth', 'normals': 'normals'}
 
 
 class Draw(NamedTuple):
@@ -80,7 +82,7 @@ def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) ->
     source = label_space(row.label_space)
     allowed = source.allowed_classes(space)[labels]
     road, sidewalk = source.id_of('road'), source.id_of('sidewalk')
-    if row.label_source == 'teacher' and road is not None and sidewalk is not None:
+    if row.label_source == TEACHER and road is not None and sidewalk is not None:
         table = source.allowed_classes(space)
         doubtful = _doubtful_road(labels, source.names) | (labels == sidewalk)
         allowed[doubtful] = table[road] | table[sidewalk]
@@ -109,10 +111,11 @@ def canonical_depth(
 
 
 class QuotaSampler(Sampler[list[Draw]]):
-    """Batches, each with `per_batch` pictures of every group.
+    """Batches, each with `per_batch` pictures of every group; or a batch for each group in turn.
 
     Every group is shuffled anew each time it is used up. A batch depends on seed and step only,
-    so that a run resumed at a step goes on exactly as it would have.
+    so that a run resumed at a step goes on exactly as it would have. Processes that train
+    together have every n-th picture of each batch: among them, the very same batches.
     """
 
     def __init__(
@@ -122,16 +125,20 @@ class QuotaSampler(Sampler[list[Draw]]):
         zooms: tuple[float, float],
         steps: range,
         seed: int,
+        by_group: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Sort the pictures into groups; `zooms` is for those that have none of their own.
 
-        Raises ValueError if a group stays empty.
+        `share` is the number of this process and how many there are. Raises ValueError if a group
+        stays empty, or a batch has fewer pictures than there are processes.
         """
         self.members = [
             [
                 index
                 for index, row in enumerate(pictures)
-                if row.source in group.sources and (row.depth_path or not group.needs_depth)
+                if row.source in group.sources
+                and all(getattr(row, _ANNOTATIONS[task]) for task in group.needs)
             ]
             for group in groups
         ]
@@ -139,18 +146,29 @@ class QuotaSampler(Sampler[list[Draw]]):
         self.zooms = [group.zoom or zooms for group in groups]
         self.steps = steps
         self.seed = seed
+        self.passes = [[k] for k in range(len(groups))] if by_group else [list(range(len(groups)))]
+        self.share = share
+        smallest = min(sum(self.quotas[group] for group in groups) for groups in self.passes)
+        if smallest < share[1]:
+            raise ValueError(
+                f'a batch of {smallest} pictures is too small for {share[1]} processes; start '
+                'fewer, or raise per_batch'
+            )
         for group, members in zip(groups, self.members, strict=True):
             if not members:
                 raise ValueError(f'no picture of {", ".join(group.sources)} is in the index')
 
     def __len__(self) -> int:
         """Count the batches."""
-        return len(self.steps)
+        return len(self.steps) * len(self.passes)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        """Yield the batch of each step."""
+        """Yield the batches of each step."""
+        first, processes = self.share
         for step in self.steps:
-            yield [draw for group in range(len(self.members)) for draw in self._draws(group, step)]
+            for groups in self.passes:
+                batch = [draw for group in groups for draw in self._draws(group, step)]
+                yield batch[first::processes]
 
     def _draws(self, group: int, step: int) -> Iterator[Draw]:
         members, quota = self.members[group], self.quotas[group]

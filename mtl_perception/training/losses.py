@@ -1,29 +1,47 @@
 """Losses of single tasks, each over the pixels that carry the annotation (arXiv 1809.04766, 3.3).
 
 Every loss divides by the number of its valid pixels, and is zero, with a gradient of zero, where
-a batch has none.
+a batch has none. Where several processes share a batch, valid pixels are counted over all of them,
+and it is the mean of their losses that is the loss of the batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import math
 
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn import functional
 
+from .loop.distributed import max_over_ranks, ranks, sum_over_ranks
 
-def cross_entropy_of_several(logits: Tensor, allowed: Tensor) -> Tensor:
+
+def cross_entropy_of_several(
+    logits: Tensor, allowed: Tensor, parts: Sequence[tuple[int, int]] = ()
+) -> Tensor:
     """Negative log-probability of the set of classes that each pixel may be.
 
     logits are (B, K, h, w), allowed (B, H, W) int64 bit sets (bit k: class k), 0 unlabelled. With
-    one bit set this is the cross-entropy.
+    one bit set this is the cross-entropy. Where the logits are several label spaces side by side,
+    `parts` are their [start, stop): a pixel's probabilities are then those within its own part.
     """
-    log_probabilities = _upsample(logits, allowed).log_softmax(1)
+    scores = _upsample(logits, allowed)
     classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
-    possible = (allowed.unsqueeze(1) >> classes) & 1 > 0
-    valid = allowed > 0
+    valid = _known(allowed)
     # unlabelled pixels take every class, or their gradient would not be finite
-    kept = log_probabilities.masked_fill(~(possible | ~valid.unsqueeze(1)), -torch.inf)
+    members = allowed.where(valid, -1).unsqueeze(1)
+    if len(parts) > 1:
+        scores = scores.masked_fill((_rivals(members, parts) >> classes) & 1 == 0, -torch.inf)
+    kept = scores.log_softmax(1).masked_fill((members >> classes) & 1 == 0, -torch.inf)
     return _masked_mean(-kept.logsumexp(1), valid)
+
+
+def _rivals(members: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:
+    """Give the bits of all classes of the parts that the members are of."""
+    rivals = torch.zeros_like(members)
+    for start, stop in parts:
+        part = (1 << stop) - (1 << start)
+        rivals |= torch.where(members & part > 0, part, 0)
+    return rivals
 
 
 def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
@@ -33,7 +51,7 @@ def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
     possible. The second, AbsRel, draws it nearer: what is called too far costs more than what is
     called too near, as to one who drives. depth_m is NaN where unknown.
     """
-    valid = depth_m > 0
+    valid = _known(depth_m)
     error = _upsample(raw, depth_m).squeeze(1) - depth_m.where(valid, 1.0).log()
     # beyond a factor of e^2 the first alone pulls, or a fresh network's gradient would burst
     relative = error.clamp(max=2.0).expm1().abs()
@@ -42,17 +60,17 @@ def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
 
 def inverse_huber(raw: Tensor, depth_m: Tensor) -> Tensor:
     """Inverse Huber loss on metres (arXiv 1606.00373, 3.2), threshold 1/5 of the largest error."""
-    valid = depth_m > 0
+    valid = _known(depth_m)
     error = (_upsample(raw, depth_m).squeeze(1).abs() - depth_m.where(valid, 0.0)).abs()
     error = error.where(valid, 0.0)
-    threshold = (error.detach().max() / 5).clamp(min=1e-6)
+    threshold = (max_over_ranks(error.detach().max()) / 5).clamp(min=1e-6)
     quadratic = (error.square() + threshold.square()) / (2 * threshold)
     return _masked_mean(torch.where(error <= threshold, error, quadratic), valid)
 
 
 def normals_cosine(raw: Tensor, normals: Tensor) -> Tensor:
     """One minus the cosine; raw (B, 3, h, w), normals (B, 3, H, W) units, NaN if unknown."""
-    valid = normals.isfinite().all(1)
+    valid = _known_normals(normals)
     cosine = functional.cosine_similarity(_upsample(raw, normals), normals.nan_to_num(), dim=1)
     return _masked_mean(1 - cosine, valid)
 
@@ -60,21 +78,79 @@ def normals_cosine(raw: Tensor, normals: Tensor) -> Tensor:
 DEPTH_LOSSES = {'exp': log_and_relative_l1, 'abs': inverse_huber}
 
 
-def joint_loss(
-    outputs: Mapping[str, Tensor],
-    targets: Mapping[str, Tensor],
-    weights: Mapping[str, float],
-    depth_activation: str,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give the weighted sum over the tasks, and each task's loss."""
-    losses = {
-        'segmentation': cross_entropy_of_several,
-        'depth': DEPTH_LOSSES[depth_activation],
-        'normals': normals_cosine,
-    }
-    each = {task: losses[task](output, targets[task]) for task, output in outputs.items()}
-    total = torch.stack([weights[task] * loss for task, loss in each.items()]).sum()
-    return total, {task: loss.detach() for task, loss in each.items()}
+class JointLoss(nn.Module):
+    """The weighted sum of the tasks' losses, by weights that are fixed or learnt.
+
+    Learnt weights are those of arXiv 1705.07115: a loss L counts as L / variance + log(variance)
+    / 2 for classes and as L / (2 variance) + log(variance) / 2 for depth and normals. They start
+    where the first factor is the given weight, and a task that a batch lacks leaves its own alone.
+    """
+
+    REGRESSION = 0.5
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        depth_activation: str,
+        learnt: bool = False,
+        parts: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """Take the weight of each task, and the parts of cross_entropy_of_several."""
+        super().__init__()
+        self.fixed = dict(weights)
+        self.depth_loss = DEPTH_LOSSES[depth_activation]
+        self.parts = parts
+        self.log_variances = nn.ParameterDict()
+        if learnt:
+            self.log_variances.update(
+                {t: torch.tensor(math.log(self._share(t) / w)) for t, w in weights.items()}
+            )
+
+    def forward(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the weighted sum over the tasks, and each task's loss."""
+        each = {task: self._loss(task, output, targets[task]) for task, output in outputs.items()}
+        total = torch.stack([self._weighted(t, loss, targets[t]) for t, loss in each.items()])
+        return total.sum(), {task: loss.detach() for task, loss in each.items()}
+
+    def weights(self) -> dict[str, float]:
+        """Give the factor that each task's loss has now."""
+        learnt = {
+            task: self._share(task) * math.exp(-float(value.detach()))
+            for task, value in self.log_variances.items()
+        }
+        return self.fixed | learnt
+
+    def _loss(self, task: str, output: Tensor, target: Tensor) -> Tensor:
+        if task == 'segmentation':
+            return cross_entropy_of_several(output, target, self.parts)
+        if task == 'depth':
+            return self.depth_loss(output, target)
+        return normals_cosine(output, target)
+
+    def _weighted(self, task: str, loss: Tensor, target: Tensor) -> Tensor:
+        if task not in self.log_variances:
+            return self.fixed[task] * loss
+        log_variance: Tensor = self.log_variances[task]
+        present = sum_over_ranks(_VALID[task](target).sum()) > 0
+        precision = self._share(task) * (-log_variance).exp()
+        return present * (precision * loss + log_variance / 2)
+
+    def _share(self, task: str) -> float:
+        return 1.0 if task == 'segmentation' else self.REGRESSION
+
+
+def _known(target: Tensor) -> Tensor:
+    """Find the pixels with labels or depth."""
+    return target > 0
+
+
+def _known_normals(target: Tensor) -> Tensor:
+    return target.isfinite().all(1)
+
+
+_VALID = {'segmentation': _known, 'depth': _known, 'normals': _known_normals}
 
 
 def _upsample(x: Tensor, target: Tensor) -> Tensor:
@@ -83,4 +159,4 @@ def _upsample(x: Tensor, target: Tensor) -> Tensor:
 
 
 def _masked_mean(loss: Tensor, valid: Tensor) -> Tensor:
-    return loss.where(valid, 0.0).sum() / valid.sum().clamp(min=1)
+    return loss.where(valid, 0.0).sum() * ranks() / sum_over_ranks(valid.sum()).clamp(min=1)

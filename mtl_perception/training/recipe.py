@@ -10,14 +10,28 @@ import yaml
 from mtl_perception.label_space import label_space
 from mtl_perception.network.joint_network import FIXED_CHANNELS
 
+# what a key of a recipe may say, the default first
+CHOICES = {
+    'task_weights': ('fixed', 'uncertainty'),
+    'passes': ('together', 'by_group'),
+    'optimiser': ('adamw', 'sgd'),
+    'schedule': ('cosine', 'poly', 'constant'),
+    'precision': ('bf16', 'fp16', 'fp32'),
+    'batch_norm': ('each', 'synchronised', 'frozen'),
+}
+
 
 @dataclass(frozen=True)
 class Group:
-    """Sources that share a quota of every batch; `zoom` is instead of the recipe's."""
+    """Sources that share a quota of every batch.
+
+    Only pictures with annotations for all the tasks in `needs` count; `zoom` is instead of the
+    recipe's.
+    """
 
     sources: tuple[str, ...]
     per_batch: int
-    needs_depth: bool = False
+    needs: tuple[str, ...] = ()
     zoom: tuple[float, float] | None = None
 
 
@@ -26,6 +40,8 @@ class Recipe:
     """All that decides a training run, except where the data lie and how much memory there is.
 
     Lengths are in pixels, rates per step; `zoom` is the range by which pictures are enlarged.
+    docs/training.md explains the keys that choose, see CHOICES. Raises ValueError where one says
+    what is not among them, or a task has no weight above 0.
     """
 
     name: str
@@ -53,6 +69,25 @@ class Recipe:
     pretrained: str | None = None
     without_sources: tuple[str, ...] = ()
     licence: str = ''
+    task_weights: str = 'fixed'
+    passes: str = 'together'
+    optimiser: str = 'adamw'
+    momentum: float = 0.9
+    schedule: str = 'cosine'
+    precision: str = 'bf16'
+    batch_norm: str = 'each'
+
+    def __post_init__(self) -> None:
+        """Check the keys that choose, and the weights."""
+        for key, known in CHOICES.items():
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key} is '{getattr(self, key)}'; choose of {', '.join(known)}")
+        for task in self.tasks:
+            if not self.loss_weights.get(task, 0) > 0:
+                raise ValueError(
+                    f'loss_weights gives {task} {self.loss_weights.get(task)}; expected a number '
+                    'above 0 for each of the tasks'
+                )
 
     def channels(self) -> dict[str, int]:
         """Give the channels of each task's head. Raises ValueError for an unknown label space."""

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from mtl_perception.engine import Engine
+from mtl_perception.label_space import label_space, Part
 from mtl_perception.model_card import ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.offline.evaluate import evaluate, write_report
-from mtl_perception.recordings.dataset_index import read_indexes
+from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .recipe import read_recipe, Recipe
 
@@ -24,8 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     recipe = read_recipe(options.recipe)
     state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
-    weights = options.output / f'{recipe.name}.safetensors'
-    card = replace(_card(recipe), data=_sources(options.data, recipe, state['step']))
+    part = _part(recipe, options.domain)
+    card = _card(recipe, part)
+    weights = options.output / f'{card.name}.safetensors'
+    card = replace(card, data=_sources(options.data, recipe, state['step']))
     network = card.build()
     average = {k.removeprefix(_PREFIX): v for k, v in state['average'].items() if _PREFIX in k}
     load_state(network, average, options.checkpoint)
@@ -33,17 +36,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_weights(network, weights)
     card = replace(card, sha256=sha256_of(weights))
     write_card(card, weights)
-    report = evaluate(options.data[0] / 'index.csv', Engine(weights), 'val')
+    report = evaluate(options.data[0], Engine(weights), 'val')
     write_card(replace(card, metrics=_rounded(report)), weights)
     write_report(report, None)
 
 
-def _card(recipe: Recipe) -> ModelCard:
+def _part(recipe: Recipe, domain: str | None) -> Part:
+    """Choose the label space to answer in, where the recipe's is several side by side."""
+    parts = {part.space: part for part in label_space(recipe.label_space).parts()}
+    if domain is None and len(parts) == 1:
+        return next(iter(parts.values()))
+    if domain not in parts:
+        raise ValueError(
+            f"domain '{domain}' is none of {', '.join(parts)}, which the recipe's label space "
+            f"'{recipe.label_space}' has; name one by --domain"
+        )
+    return parts[domain]
+
+
+def _card(recipe: Recipe, part: Part) -> ModelCard:
+    joined = part.space != recipe.label_space
     return ModelCard(
-        name=recipe.name,
+        name=f'{recipe.name}-{part.space}' if joined else recipe.name,
         encoder=recipe.encoder,
         tasks=recipe.channels(),
-        label_space=recipe.label_space,
+        label_space=part.space,
+        classes=(part.start, part.stop) if joined else None,
         normalisation=recipe.normalisation,
         depth_activation=recipe.depth_activation,
         depth_range_m=recipe.depth_range_m,
@@ -54,9 +72,9 @@ def _card(recipe: Recipe) -> ModelCard:
     )
 
 
-def _sources(data: Sequence[Path], recipe: Recipe, step: int) -> str:
+def _sources(data: Sequence[str], recipe: Recipe, step: int) -> str:
     """Say what the network has seen."""
-    rows = read_indexes(data, 'train', recipe.without_sources)
+    rows = read_all(data, 'train', recipe.without_sources)
     taken = {source for group in recipe.groups for source in group.sources}
     counts = {s: sum(row.source == s for row in rows) for s in sorted(taken)}
     listed = ', '.join(f'{source} ({count})' for source, count in counts.items())
@@ -77,12 +95,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', type=Path, help='its checkpoint.pt')
     parser.add_argument(
         '--data',
-        type=Path,
         nargs='+',
         required=True,
-        help='the folders of the run; the first is the one to score on',
+        help='the data of the run; the first is the one to score on',
     )
     parser.add_argument('--output', type=Path, default=Path('weights'), help='folder to write to')
+    parser.add_argument('--domain', help='the label space to answer in, of several joined ones')
     return parser.parse_args(arguments)
 
 

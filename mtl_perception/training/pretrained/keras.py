@@ -1,4 +1,4 @@
-"""ImageNet weights of encoders, in the formats that they are published in."""
+"""ImageNet weights of Keras Applications' MobileNet-v2."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ def _load_arrays(encoder: MobileNetV2, arrays: Mapping[str, NDArray[np.float32]]
     for index, block in enumerate(blocks):
         for unit, name in zip(block.conv, ('expand', 'dw', 'project'), strict=True):
             if index == 0 and name == 'expand':
-                _start_as_identity(unit, encoder.stem)
+                start_as_identity(unit, encoder.stem)
             else:
                 prefix = f'blocks.{index}.{name}'
                 _load_unit(unit, arrays, prefix, f'{prefix}_bn')
@@ -60,7 +60,7 @@ def _load_unit(
 
 
 @torch.no_grad()
-def _start_as_identity(unit: nn.Module, previous: nn.Module) -> None:
+def start_as_identity(unit: nn.Module, previous: nn.Module) -> None:
     """Make 1x1 convolution and batch norm undo each other on what the previous relu6 lets through.
 
     The statistics are those of clipped Gaussian variables with the mean and deviation that the

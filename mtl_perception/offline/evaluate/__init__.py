@@ -1,0 +1,18 @@
+"""The verb evaluate: what a model says of annotated pictures against what is true, in figures."""
+
+from .protocols import OWN, Protocol, PROTOCOLS
+from .run import add_arguments, evaluate, run, write_report
+from .score import Scale, score, Scoring
+
+__all__ = [
+    'OWN',
+    'PROTOCOLS',
+    'Protocol',
+    'Scale',
+    'Scoring',
+    'add_arguments',
+    'evaluate',
+    'run',
+    'score',
+    'write_report',
+]

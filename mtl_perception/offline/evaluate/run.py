@@ -1,0 +1,111 @@
+"""Score a model on the annotated pictures of an index, per source and together."""
+
+import argparse
+from collections.abc import Collection, Sequence
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mtl_perception.engine import Engine
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.layouts.catalogue import read_annotated
+
+from .page import write_page
+from .protocols import OWN, Protocol, PROTOCOLS
+from .score import ALL, Scale, Scoring
+
+
+def evaluate(
+    data: str | Path,
+    engine: Engine,
+    split: str | None = None,
+    sources: Collection[str] = (),
+    protocol: str | None = None,
+) -> dict[str, Any]:
+    """Score an engine on annotated pictures, see read_annotated; of all sources if none is named.
+
+    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if there are no such
+    pictures or the model lacks the protocol's classes.
+    """
+    rows = _read_rows(data, split, sources)
+    scoring = _score(engine, rows, PROTOCOLS[protocol] if protocol else OWN)
+    return {**_header(engine, split, protocol), **scoring.report()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument(
+        'data', help='an index.csv, the folder of one, or LAYOUT:FOLDER (docs/datasets.md)'
+    )
+    parser.add_argument('--split', default='val', help="rows to score; 'all' for every split")
+    parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
+    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
+    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
+    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
+    parser.add_argument(
+        '--protocol', choices=sorted(PROTOCOLS), help='count as arXiv 1809.04766 does'
+    )
+    parser.add_argument('--json', type=Path, help='write the figures to this file as well')
+    parser.add_argument(
+        '--report', type=_page, help='write a page with the best and worst pictures (.html)'
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score, print the figures, and write them to the files asked for."""
+    split = None if options.split == ALL else options.split
+    rows = _read_rows(options.data, split, options.sources)
+    engine = Engine(options.weights, options.device, options.backend)
+    scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN))
+    report = {**_header(engine, split, options.protocol), **scoring.report()}
+    write_report(report, options.json)
+    if options.report:
+        write_page(options.report, report, scoring, engine)
+    return 0
+
+
+def write_report(report: dict[str, Any], path: Path | None) -> None:
+    """Print the figures; write them to a JSON file as well if there is a path."""
+    for name, tasks in {**report['sources'], ALL: report[ALL]}.items():
+        for task, figures in tasks.items():
+            print(f'{name:22} {task:19} {_line(figures)}')
+    if path:
+        path.write_text(json.dumps(report, indent=2) + '\n')
+
+
+def _page(path: str) -> Path:
+    """Check the name of the page before hours may be spent on its figures."""
+    if not path.endswith('.html'):
+        raise argparse.ArgumentTypeError(f"'{path}' must be a file that ends in .html")
+    return Path(path)
+
+
+def _read_rows(
+    data: str | Path, split: str | None, sources: Collection[str]
+) -> list[AnnotatedPicture]:
+    rows = [row for row in read_annotated(data, split) if not sources or row.source in sources]
+    if not rows:
+        raise ValueError(f"{data} has no picture of {', '.join(sources)} in split '{split}'")
+    return rows
+
+
+def _score(engine: Engine, rows: Sequence[AnnotatedPicture], protocol: Protocol) -> Scoring:
+    scoring = Scoring(Scale(engine.card.label_space, engine.card.training_f_px), protocol)
+    for row in tqdm(rows, unit='picture'):
+        scoring.add(row, engine.predict(row.read_picture()))
+    return scoring
+
+
+def _header(engine: Engine, split: str | None, protocol: str | None) -> dict[str, Any]:
+    header = {'weights': engine.card.name, 'backend': engine.backend, 'split': split or ALL}
+    return {**header, 'protocol': protocol} if protocol else header
+
+
+def _line(figures: dict[str, Any]) -> str:
+    return '  '.join(
+        f'{key} {value:.3f}' if isinstance(value, float) else f'{key} {value}'
+        for key, value in figures.items()
+        if not isinstance(value, dict)
+    )

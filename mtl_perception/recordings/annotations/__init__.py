@@ -1,0 +1,1 @@
+"""An annotated picture, and the files that its parts are read from."""

@@ -1,0 +1,1 @@
+"""Experts that fill in missing annotations: networks, and geometry."""

@@ -1,0 +1,180 @@
+"""Let experts fill in what pictures lack: hard knowledge distillation (arXiv 1809.04766, 3.2).
+
+`python -m mtl_perception.training.experts.annotate DATA … --output FOLDER` writes an index of the
+same pictures in which what was missing is there, and says first how good the experts are where a
+person or a sensor knows better.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mtl_perception.offline.evaluate import write_report
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
+from mtl_perception.recordings.annotations.label_files import LabelFile
+from mtl_perception.recordings.annotations.picture_files import (
+    DepthFile,
+    encode_depth,
+    PictureFile,
+)
+from mtl_perception.recordings.dataset_index import COLUMNS
+from mtl_perception.recordings.layouts.catalogue import read_all
+
+from .agreement import ground_agreement, networks_agreement
+from .completion import Camera, Caution, Experts
+from .networks import Ensemble, SCALES
+
+# beside those of other indexes: 8-bit pictures, 255 for certainty
+CONFIDENCES = ('labels_confidence', 'depth_confidence')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score the experts, then let them write what is missing."""
+    options = _parse(arguments)
+    experts = Experts(
+        Ensemble(options.experts, options.scales, options.device),
+        Caution(options.labels_confidence, options.depth_confidence),
+        options.camera_height,
+        Camera(*options.camera) if options.camera else None,
+    )
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows = read_all(options.data)
+    meant = [row for row in rows if not options.sources or row.source in options.sources]
+    known = [row for row in meant if row.split == options.score_split]
+    figures = {'networks': networks_agreement(experts, known)}
+    if options.camera_height is not None:
+        figures['ground'] = ground_agreement(experts, [r for r in known if r.depth])
+    write_report(figures['networks'], None)
+    for kind, errors in figures.get('ground', {}).items():
+        print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
+    (options.output / 'agreement.json').write_text(json.dumps(figures, indent=2) + '\n')
+    unfinished = [row for row in meant if row.split == options.split and lacks(row)]
+    write_index(rows, unfinished, experts, options.output)
+
+
+def write_index(
+    rows: Sequence[AnnotatedPicture],
+    unfinished: Sequence[AnnotatedPicture],
+    experts: Experts,
+    output: Path,
+) -> None:
+    """Write the index.csv of a folder: all rows, and what the experts add to the unfinished."""
+    added = {
+        id(row): _added(row, experts, output, f'{number:06}.png')
+        for number, row in enumerate(tqdm(unfinished, unit='picture', desc='annotating'))
+    }
+    with (output / 'index.csv').open('w', newline='') as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *CONFIDENCES])
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            own = _own(row, output, f'own_{number:06}.png')
+            writer.writerow({**own, **added.get(id(row), {})})
+
+
+def lacks(row: AnnotatedPicture) -> bool:
+    """Tell whether labels or depth are missing."""
+    return row.labels is None or row.depth is None
+
+
+def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
+    """Give what a row says of its picture, with paths from the new index.
+
+    What is in no file of an index' kind is written to one.
+    """
+    values: dict[str, Any] = {'split': row.split, 'source': row.source, 'licence': row.licence}
+    values |= {'label_space': row.label_space, 'label_source': row.label_source}
+    values['depth_source'] = row.depth_source
+    if row.f_px is not None:
+        values |= {'fx_px': row.f_px, 'fy_px': row.f_px, 'cy_px': row.principal_row}
+    kept: tuple[tuple[str, Any, Any, Callable[[Any], NDArray[Any]]], ...] = (
+        ('image', row.picture, PictureFile, lambda picture: picture[..., ::-1]),
+        ('labels', row.labels, LabelFile, lambda labels: labels),
+        ('depth', row.depth, DepthFile, encode_depth),
+    )
+    for column, annotation, kind, encode in kept:
+        if isinstance(annotation, kind):
+            values[column] = os.path.relpath(annotation.path, output)
+        elif annotation is not None:
+            values[column] = _write(output, f'{column}/{name}', encode(annotation.read()))
+    return values
+
+
+def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> dict[str, Any]:
+    """Write the annotations that a picture lacks; give their columns."""
+    opinion = experts.complete(row)
+    values: dict[str, Any] = {}
+    if row.labels is None and opinion.labels is not None:
+        values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
+        values['labels'] = _write(output, f'labels/{name}', opinion.labels)
+        sure = _bytes(opinion.labels_confidence)
+        values['labels_confidence'] = _write(output, f'labels_confidence/{name}', sure)
+    if row.depth is None and opinion.depth is not None:
+        values['depth'] = _write(output, f'depth/{name}', encode_depth(opinion.depth))
+        camera = experts.camera_of(row)
+        assert camera is not None, 'there is depth only where there is a camera'
+        values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
+        values['depth_source'] = TEACHER
+        sure = _bytes(opinion.depth_confidence)
+        values['depth_confidence'] = _write(output, f'depth_confidence/{name}', sure)
+    return values
+
+
+def _bytes(confidence: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+    values: NDArray[np.uint8] = np.rint(np.asarray(confidence) * 255).astype(np.uint8)
+    return values
+
+
+def _write(folder: Path, name: str, image: NDArray[Any]) -> str:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    if not cv2.imwrite(str(path), image):
+        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
+    return name
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('data', nargs='+', help='folders with an index.csv, or LAYOUT:FOLDER')
+    parser.add_argument('--output', type=Path, required=True, help='folder of the new index')
+    parser.add_argument(
+        *('--experts',),
+        nargs='+',
+        default=['road8'],
+        help='names or paths of weights, of one label space: their mean counts',
+    )
+    parser.add_argument(
+        *('--scales',), type=float, nargs='+', default=SCALES, help='each expert sees these'
+    )
+    parser.add_argument('--split', default='train', help='complete rows of this one')
+    parser.add_argument('--score-split', default='val', help='rows to score the experts on')
+    parser.add_argument('--sources', nargs='+', default=(), help='complete only these')
+    parser.add_argument(
+        *('--camera-height',),
+        type=float,
+        metavar='M',
+        help='metres above the road that all cameras are at: the ground implies depth, too',
+    )
+    parser.add_argument(
+        *('--camera',),
+        type=float,
+        nargs=2,
+        metavar=('F_PX', 'PRINCIPAL_ROW'),
+        help='stands in where the camera is not known',
+    )
+    parser.add_argument('--labels-confidence', type=float, default=Caution.labels)
+    parser.add_argument('--depth-confidence', type=float, default=Caution.depth)
+    parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    main()

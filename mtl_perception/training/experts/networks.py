@@ -1,0 +1,127 @@
+"""Expert networks: any weights of one label space, averaged with each other, flips and scales."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtl_perception.geometry import focal_factor
+from mtl_perception.model_card import find_weights, ModelCard, read_card
+from mtl_perception.network.checkpoint import load_state, read_weights
+from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, Normalise
+from mtl_perception.network.joint_network import JointNetwork
+
+SCALES = (0.8, 1.0, 1.25)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What experts think of a picture, (H, W) each; a task that none of them has is None.
+
+    | field             | type    | content                                            |
+    |-------------------|---------|----------------------------------------------------|
+    | labels            | uint8   | class ids                                          |
+    | labels_confidence | float32 | the mean probability of that class                 |
+    | depth             | float32 | metres for the ensemble's focal length: the        |
+    |                   |         | geometric mean                                     |
+    | depth_confidence  | float32 | 1 / (1 + relative spread): 1 where all of them agree |
+    """
+
+    labels: NDArray[np.uint8] | None
+    labels_confidence: NDArray[np.float32] | None
+    depth: NDArray[np.float32] | None
+    depth_confidence: NDArray[np.float32] | None
+
+
+class Ensemble:
+    """Networks of one label space, each asked at several scales, as it is and mirrored.
+
+    Their depth holds for a camera of focal length `training_f_px`, that of the first of them.
+    """
+
+    def __init__(
+        self, weights: Sequence[str], scales: Sequence[float] = SCALES, device: str = 'cpu'
+    ) -> None:
+        """Load weights by name or path.
+
+        Raises FileNotFoundError or ValueError if some are missing or torn, or if their label
+        spaces differ.
+        """
+        self.device = torch.device(device)
+        self.scales = scales
+        self.members = [self._load(name) for name in weights]
+        spaces = {card.label_space for card, _ in self.members}
+        if len(spaces) != 1:
+            raise ValueError(
+                f'experts speak of the label spaces {", ".join(sorted(spaces)) or "of nobody"}; '
+                'name weights of one label space'
+            )
+        self.label_space = spaces.pop()
+        self.training_f_px = self.members[0][0].training_f_px
+
+    def _load(self, name: str) -> tuple[ModelCard, JointNetwork]:
+        path = find_weights(name)
+        card = read_card(path)
+        network = card.build()
+        load_state(network, read_weights(path), path)
+        network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return card, network.eval()
+
+    @torch.inference_mode()
+    def ask(self, picture: NDArray[np.uint8]) -> Opinion:
+        """Average over the experts, scales and mirrorings for a picture (H, W, 3) RGB."""
+        size = picture.shape[:2]
+        probabilities, log_depths = [], []
+        for card, network in self.members:
+            for scale in self.scales:
+                for maps in self._views(card, network, picture, scale):
+                    if 'segmentation' in maps:
+                        logits = maps['segmentation'][:, slice(*(card.classes or (None,)))]
+                        probabilities.append(_resize(logits, size).softmax(1)[0])
+                    if 'depth' in maps:
+                        raw = _resize(maps['depth'], size)[0, 0]
+                        depth = DEPTH_ACTIVATIONS[card.depth_activation](raw)
+                        # an enlarged picture is one of a longer focal length
+                        factor = scale * focal_factor(self.training_f_px, card.training_f_px)
+                        log_depths.append((depth.clamp(*card.depth_range_m) * factor).log())
+        return Opinion(*_vote(probabilities), *_mean_depth(log_depths))
+
+    def _views(
+        self, card: ModelCard, network: JointNetwork, picture: NDArray[np.uint8], scale: float
+    ) -> list[dict[str, Tensor]]:
+        """Give the raw maps of the picture at a scale, as it is and mirrored (turned back)."""
+        area = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        resized = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=area)
+        x = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
+        x = Normalise(card.normalisation).to(self.device)(x)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            straight, mirrored = network(x), network(x.flip(-1))
+        return [straight, {task: value.flip(-1) for task, value in mirrored.items()}]
+
+
+def _vote(
+    probabilities: Sequence[Tensor],
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None]:
+    if not probabilities:
+        return None, None
+    confidence, labels = torch.stack(list(probabilities)).mean(0).max(0)
+    return labels.to(torch.uint8).cpu().numpy(), confidence.cpu().numpy()
+
+
+def _mean_depth(
+    log_depths: Sequence[Tensor],
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    if not log_depths:
+        return None, None
+    opinions = torch.stack(list(log_depths))
+    spread = opinions.std(0, correction=0)
+    return opinions.mean(0).exp().cpu().numpy(), (1 / (1 + spread)).cpu().numpy()
+
+
+def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    return functional.interpolate(x.float(), list(size), mode='bilinear', align_corners=False)

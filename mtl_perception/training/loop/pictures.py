@@ -1,0 +1,65 @@
+"""What a network makes of training pictures beside what it should, for people to look at."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_perception.label_space import label_space, LabelSpace, Part, UNLABELLED
+from mtl_perception.visualization import colour_depth, colour_labels, colour_normals
+
+from .run import Batch, Run
+
+Picture = NDArray[np.uint8]
+# pictures beside each other
+COUNT = 4
+
+
+def panels(run: Run, batch: Batch) -> dict[str, Picture]:
+    """Draw some pictures of a batch beside each other, one drawing (H, COUNT x W, 3) of each kind.
+
+    The kinds are the input, and for each task what it should be and what the moving average says.
+    """
+    pictures, targets = batch
+    chosen = np.unique(np.linspace(0, len(pictures) - 1, COUNT).round().astype(int)).tolist()
+    rows = defaultdict(list)
+    for index in chosen:
+        picture = pictures[index].permute(1, 2, 0).contiguous().numpy()
+        truth = {task: target[index].cpu().numpy() for task, target in targets.items()}
+        for kind, drawing in _drawings(run, picture, truth):
+            rows[kind].append(drawing)
+    return {kind: np.concatenate(drawings, axis=1) for kind, drawings in rows.items()}
+
+
+def _drawings(
+    run: Run, picture: Picture, truth: dict[str, NDArray[Any]]
+) -> Iterator[tuple[str, Picture]]:
+    space = label_space(run.recipe.label_space)
+    part = part_of(space, truth.get('segmentation'))
+    prediction = run.predict(run.deployed(part), picture)
+    yield 'input', picture
+    if prediction.labels is not None:
+        predicted = prediction.labels + np.uint8(part.start)
+        yield 'labels', colour_labels(certain_labels(truth['segmentation']), space)
+        yield 'labels predicted', colour_labels(predicted, space)
+    if prediction.depth is not None:
+        yield 'depth', colour_depth(truth['depth'], run.recipe.depth_range_m)
+        yield 'depth predicted', colour_depth(prediction.depth, run.recipe.depth_range_m)
+    if prediction.normals is not None:
+        yield 'normals', colour_normals(truth['normals'].transpose(1, 2, 0))
+        yield 'normals predicted', colour_normals(prediction.normals)
+
+
+def part_of(space: LabelSpace, allowed: NDArray[np.int64] | None) -> Part:
+    """Give the part of a space that a picture was labelled in; the first where it was in none."""
+    parts = space.parts()
+    seen = 0 if allowed is None else int(np.bitwise_or.reduce(allowed, axis=None))
+    return next((p for p in parts if seen & ((1 << p.stop) - (1 << p.start))), parts[0])
+
+
+def certain_labels(allowed: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Give the class ids (H, W) of bit sets; where several classes are allowed, unlabelled."""
+    certain = (allowed > 0) & (allowed & (allowed - 1) == 0)
+    return np.where(certain, np.log2(allowed.clip(min=1)), UNLABELLED).astype(np.uint8)

@@ -1,0 +1,233 @@
+"""A training run: what a checkpoint holds, and one step of it."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import nn, Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mtl_perception.engine import Prediction
+from mtl_perception.label_space import label_space, Part
+from mtl_perception.model_card import find_weights
+from mtl_perception.network.checkpoint import load_state, read_weights
+from mtl_perception.network.deployed import DeployedNetwork, Normalise
+from mtl_perception.network.joint_network import JointNetwork
+
+from ..losses import JointLoss
+from ..pretrained import load_pretrained
+from ..recipe import Recipe
+from .distributed import from_first_rank, ranks
+from .optimisation import autocast, build_optimiser, gradient_scaler, rate_factor
+
+log = logging.getLogger(__name__)
+
+Batch = tuple[Tensor, dict[str, Tensor]]
+
+
+class Objective(nn.Module):
+    """Pictures and targets to the loss: the whole of what processes must agree on."""
+
+    def __init__(self, recipe: Recipe, network: JointNetwork) -> None:
+        """Wrap a network in the recipe's normalisation, precision and losses."""
+        super().__init__()
+        self.precision = recipe.precision
+        self.normalise = Normalise(recipe.normalisation)
+        self.network = network
+        parts = label_space(recipe.label_space).parts()
+        self.loss = JointLoss(
+            {task: recipe.loss_weights[task] for task in recipe.tasks},
+            recipe.depth_activation,
+            learnt=recipe.task_weights == 'uncertainty',
+            parts=[(part.start, part.stop) for part in parts],
+        )
+
+    def forward(
+        self, pictures: Tensor, targets: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the joint loss of pictures (B, 3, H, W) uint8, and each task's."""
+        x = self.normalise(pictures).to(memory_format=torch.channels_last)
+        with autocast(pictures.device, self.precision):
+            outputs = self.network(x)
+        total, each = self.loss(outputs, targets)
+        return total, each
+
+
+class Run:
+    """Network, optimiser, schedule, moving average and step: what a checkpoint holds."""
+
+    def __init__(self, recipe: Recipe, data: Path, device: torch.device) -> None:
+        """Start a run at step 0; in a process group, with the others of it.
+
+        Raises ValueError if the recipe wants of several processes what their devices cannot do.
+        """
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.device = device
+        self.network = build_network(recipe, data).to(device)
+        if recipe.batch_norm == 'synchronised' and ranks() > 1:
+            _synchronise(self.network, device)
+        self.network.to(memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.network,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
+        objective = Objective(recipe, self.network).to(device)
+        self.weighting = objective.loss
+        self.objective = DistributedDataParallel(objective) if ranks() > 1 else objective
+        self.optimiser = build_optimiser(recipe, self.network, self.weighting)
+        self.schedule = LambdaLR(self.optimiser, lambda step: rate_factor(recipe, step))
+        self.scaler = gradient_scaler(device, recipe.precision)
+        self.step = 0
+
+    def start_from(self, name: str) -> None:
+        """Take over released weights, of the same encoder and heads; see find_weights."""
+        path = find_weights(name)
+        load_state(self.network, read_weights(path), path)
+        self.average.module.load_state_dict(self.network.state_dict())
+
+    def advance(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Take one step on the sum of the batches' gradients, and give the loss of each task.
+
+        In a process group each process gives its pictures of every batch; their losses average
+        to those of the whole batch.
+        """
+        self._train()
+        losses = []
+        for number, batch in enumerate(batches, 1):
+            with self._exchange(number == len(batches)):
+                losses.append(self._add_gradients(*batch))
+        self.scaler.unscale_(self.optimiser)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return {task: torch.stack([each[task] for each in losses]).sum() for task in losses[0]}
+
+    def _train(self) -> None:
+        self.network.train()
+        if self.recipe.batch_norm == 'frozen':
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def _exchange(self, now: bool) -> AbstractContextManager[None]:
+        """Let the processes exchange gradients in the next pass, or keep their own till later."""
+        if isinstance(self.objective, DistributedDataParallel) and not now:
+            kept: AbstractContextManager[None] = self.objective.no_sync()
+            return kept
+        return nullcontext()
+
+    def _add_gradients(self, pictures: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        targets = {task: target.to(self.device) for task, target in targets.items()}
+        loss: Tensor
+        each: dict[str, Tensor]
+        loss, each = self.objective(pictures.to(self.device), targets)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return each
+
+    def rates(self) -> dict[str, float]:
+        """Give the present rates of encoder and decoder."""
+        return dict(zip(('encoder', 'decoder'), map(float, self.schedule.get_last_lr())))
+
+    def deployed(self, part: Part | None = None) -> DeployedNetwork:
+        """Wrap the moving average for evaluation, for one part of the label space or all of it."""
+        recipe = self.recipe
+        return DeployedNetwork(
+            self.average.module,
+            recipe.normalisation,
+            recipe.depth_activation,
+            recipe.depth_range_m,
+            (part.start, part.stop) if part else None,
+        ).eval()
+
+    def predict(self, network: DeployedNetwork, picture: NDArray[np.uint8]) -> Prediction:
+        """Answer a picture (H, W, 3) in the precision of the training."""
+        return predict(network, picture, self.device, self.recipe.precision)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        torch.save({**state, 'step': self.step}, path.with_suffix('.part'))
+        os.replace(path.with_suffix('.part'), path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from the first rank's checkpoint, if it has one.
+
+        Raises ValueError if it is of a recipe that learns or scales what this one does not.
+        """
+        state = from_first_rank(lambda: _read_checkpoint(path))
+        if state is None:
+            return
+        self.step = state.pop('step')
+        parts = self._parts()
+        foreign = state.keys() - parts.keys()
+        if foreign:
+            raise ValueError(
+                f'checkpoint {path} also holds {", ".join(sorted(foreign))}, which the recipe has '
+                'no use for; go on with the task_weights and precision that it was begun with'
+            )
+        for name, value in state.items():
+            parts[name].load_state_dict(value)
+        log.info('resumed %s at step %d', path, self.step)
+
+    def _parts(self) -> dict[str, Any]:
+        """Name what has a state; the last two only where the recipe gives them one."""
+        parts: dict[str, Any] = {
+            'network': self.network,
+            'average': self.average,
+            'optimiser': self.optimiser,
+            'schedule': self.schedule,
+        }
+        more: dict[str, Any] = {'weighting': self.weighting, 'scaler': self.scaler}
+        return parts | {name: part for name, part in more.items() if part.state_dict()}
+
+
+@torch.inference_mode()
+def predict(
+    network: DeployedNetwork, picture: NDArray[np.uint8], device: torch.device, precision: str
+) -> Prediction:
+    """Answer a picture (H, W, 3)."""
+    with autocast(device, precision):
+        outputs = network(torch.from_numpy(picture)[None].to(device))
+    return Prediction(*(None if x is None else x[0].cpu().numpy() for x in outputs))
+
+
+def _synchronise(network: nn.Module, device: torch.device) -> None:
+    """Let batch norm take its statistics over all processes."""
+    if device.type != 'cuda':
+        raise ValueError(
+            f"batch_norm is 'synchronised', which torch has on cuda only, not on {device.type}; "
+            "choose 'each' or 'frozen'"
+        )
+    nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+
+
+def build_network(recipe: Recipe, data: Path) -> JointNetwork:
+    """Build the recipe's network, with pretrained encoder weights where it names them."""
+    network = JointNetwork(recipe.encoder, recipe.channels())
+    if recipe.pretrained:
+        load_pretrained(network.encoder, recipe.encoder, recipe.pretrained, data)
+    if 'depth' in recipe.tasks and recipe.depth_activation == 'exp':
+        nn.init.constant_(network.get_parameter('heads.depth.2.bias'), math.log(10.0))
+    return network
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+    return state

@@ -1,0 +1,201 @@
+import csv
+import json
+from pathlib import Path
+
+import cv2
+from made_index import make_index
+from made_weights import make_picture, make_weights
+import numpy as np
+import pytest
+
+from mtl_perception.engine import Engine, Prediction
+from mtl_perception.label_space import label_space, UNLABELLED
+from mtl_perception.offline.evaluate import Scale, score
+from mtl_perception.recordings.annotations.annotated_picture import TEACHER
+from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.training.experts.agreement import ground_agreement
+from mtl_perception.training.experts.annotate import lacks, main, write_index
+from mtl_perception.training.experts.completion import Camera, Caution, Experts
+from mtl_perception.training.experts.networks import Ensemble
+
+TASKS = {'segmentation': 8, 'depth': 1}
+HEIGHT, WIDTH = 93, 157
+PICTURE = make_picture(HEIGHT, WIDTH, 3)
+ROAD = label_space('road8').names.index('road')
+KNOWN = {'fx_px': 350.0, 'fy_px': 350.0, 'cx_px': 78.0, 'cy_px': 30.0}
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_weights(tmp_path_factory.mktemp('weights') / 'made.safetensors', TASKS))
+
+
+@pytest.fixture(scope='module')
+def ensemble(weights: str) -> Ensemble:
+    return Ensemble([weights], scales=(1.0,))
+
+
+def test_one_network_at_one_scale_is_the_mean_with_the_mirrored_picture(
+    weights: str, ensemble: Ensemble
+) -> None:
+    opinion, engine = ensemble.ask(PICTURE), Engine(weights, 'cpu', 'torch')
+    straight = engine.predict(PICTURE)
+    mirrored = engine.predict(np.ascontiguousarray(PICTURE[:, ::-1]))
+    labels, depth = mirrored.labels[:, ::-1], mirrored.depth[:, ::-1]
+    finite = np.isfinite(straight.depth) & np.isfinite(depth)
+    expected = np.sqrt(straight.depth[finite] * depth[finite])
+    assert finite.mean() > 0.2
+    # bfloat16 on one side or both
+    assert np.median(np.abs(opinion.depth[finite] / expected - 1)) < 0.03
+    agreed = labels == straight.labels
+    assert agreed.mean() > 0.1
+    assert (opinion.labels == labels)[agreed].mean() > 0.95
+
+
+def test_confidence_is_highest_where_all_agree(weights: str, ensemble: Ensemble) -> None:
+    several = Ensemble([weights, weights], scales=(0.8, 1.0, 1.25)).ask(PICTURE)
+    assert several.labels.shape == several.depth.shape == (HEIGHT, WIDTH)
+    assert 1 / 8 <= several.labels_confidence.min() < several.labels_confidence.max() <= 1
+    assert 0 < several.depth_confidence.min() < several.depth_confidence.max() <= 1
+    # the same twice adds no doubt
+    once = Ensemble([weights], scales=(0.8, 1.0, 1.25)).ask(PICTURE)
+    np.testing.assert_allclose(several.depth, once.depth, rtol=1e-4)
+    np.testing.assert_allclose(several.depth_confidence, once.depth_confidence, atol=1e-4)
+
+
+def test_experts_of_another_focal_length_are_corrected(
+    tmp_path: Path, weights: str, ensemble: Ensemble
+) -> None:
+    other = make_weights(tmp_path / 'other.safetensors', TASKS, training_f_px=1400.0)
+    mixed = Ensemble([weights, str(other)], scales=(1.0,))
+    # the same network, half the depth: their geometric mean
+    np.testing.assert_allclose(
+        mixed.ask(PICTURE).depth, ensemble.ask(PICTURE).depth / np.sqrt(2), rtol=1e-4
+    )
+
+
+def test_experts_of_two_label_spaces_are_refused(tmp_path: Path, weights: str) -> None:
+    tasks = {'segmentation': 6, 'depth': 1}
+    six = make_weights(tmp_path / 'six.safetensors', tasks, label_space='kitti6')
+    with pytest.raises(ValueError, match='label spaces kitti6, road8; name weights of one'):
+        Ensemble([weights, str(six)])
+
+
+def test_missing_annotations_are_written_and_own_ones_stay(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    depth = np.full((HEIGHT, WIDTH), 7.0)
+    index = make_index(
+        tmp_path / 'own',
+        [
+            {'picture': PICTURE, 'labels': labels, **KNOWN},
+            {'picture': PICTURE, 'depth': depth, 'depth_source': 'lidar', **KNOWN},
+            {'picture': PICTURE},
+            {'picture': PICTURE, 'labels': labels, 'depth': depth, **KNOWN},
+        ],
+    )
+    output = tmp_path / 'new'
+    output.mkdir()
+    rows = read_index(index)
+    unfinished = [row for row in rows if lacks(row)]
+    write_index(rows, unfinished, Experts(ensemble, Caution(0.0, 0.0)), output)
+    rows = read_index(output / 'index.csv')
+    asked = ensemble.ask(PICTURE)
+    labelled, measured, bare, whole = rows
+    assert (labelled.read_labels() == ROAD).all()
+    assert (labelled.label_source, labelled.depth_source) == ('human', TEACHER)
+    np.testing.assert_allclose(labelled.read_depth(), asked.depth * 350 / 700, atol=1 / 256)
+    assert (measured.read_depth() == 7).all()
+    assert (measured.depth_source, measured.label_source) == ('lidar', TEACHER)
+    np.testing.assert_array_equal(measured.read_labels(), asked.labels)
+    # without a focal length there is no depth
+    assert bare.depth is None
+    assert bare.labels is not None
+    assert (whole.label_source, whole.f_px, whole.principal_row) == ('human', 350, 30)
+    assert all(np.array_equal(row.read_picture(), PICTURE) for row in rows)
+    with (output / 'index.csv').open(newline='') as file:
+        written = list(csv.DictReader(file))
+    confidence = cv2.imread(str(output / written[1]['labels_confidence']), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_allclose(confidence / 255, asked.labels_confidence, atol=0.5 / 255 + 1e-6)
+
+
+def test_what_the_experts_doubt_is_left_out(tmp_path: Path, ensemble: Ensemble) -> None:
+    (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, **KNOWN}]))
+    asked = ensemble.ask(PICTURE)
+    caution = Caution(
+        float(np.median(asked.labels_confidence)), float(np.median(asked.depth_confidence))
+    )
+    opinion = Experts(ensemble, caution).complete(row)
+    np.testing.assert_array_equal(
+        opinion.labels == UNLABELLED, asked.labels_confidence < caution.labels
+    )
+    assert 0.3 < (opinion.labels == UNLABELLED).mean() < 0.7
+    sky = opinion.labels == 0
+    np.testing.assert_array_equal(
+        np.isnan(opinion.depth), (asked.depth_confidence < caution.depth) | sky
+    )
+
+
+def test_geometry_overrules_the_networks_on_the_ground(tmp_path: Path, ensemble: Ensemble) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:50] = UNLABELLED
+    (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, 'labels': labels}]))
+    camera = Camera(350.0, 30.0)
+    plain = Experts(ensemble, Caution(0.0, 0.0), camera=camera).complete(row)
+    implied = Experts(ensemble, Caution(0.0, 0.0), 1.5, camera).complete(row)
+    # the made network's depth is no plane: a level camera at 1.5 m it is
+    rows = np.arange(50, HEIGHT)[:, None] * np.ones(WIDTH)
+    np.testing.assert_allclose(implied.depth[50:], 350 * 1.5 / (rows - 30), rtol=1e-4)
+    np.testing.assert_array_equal(implied.depth[:50], plain.depth[:50])
+    assert np.abs(implied.depth[50:] / plain.depth[50:] - 1).mean() > 0.1
+
+
+def test_experts_are_scored_where_somebody_knows_better(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:40] = UNLABELLED
+    rows = np.maximum(np.arange(HEIGHT)[:, None] - 30.0, 1e-3) * np.ones(WIDTH)
+    truth = np.where(rows > 10, 350 * 1.5 / rows / 1.1, np.nan)
+    made = {'picture': PICTURE, 'labels': labels, 'depth': truth, **KNOWN}
+    index = make_index(tmp_path, [made])
+    figures = ground_agreement(Experts(ensemble, camera_height_m=1.5), read_index(index))
+    assert figures.keys() == {'ground'}
+    assert figures['ground']['abs_rel'] == pytest.approx(0.1, abs=0.01)
+    assert figures['ground']['abs_rel_of_networks'] > 0.1
+    assert 0.9 < figures['ground']['coverage'] <= 1
+
+
+def test_the_command_scores_and_writes(
+    tmp_path: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    data = make_index(
+        tmp_path / 'data',
+        [
+            {'picture': PICTURE, 'labels': labels, 'split': 'val'},
+            {'picture': PICTURE, 'source': 'other'},
+            {'picture': PICTURE},
+        ],
+    ).parent
+    output = tmp_path / 'out'
+    arguments = ['--experts', weights, '--scales', '1', '--sources', 'made']
+    main([str(data), '--output', str(output), *arguments, '--labels-confidence', '0'])
+    assert 'made                   segmentation' in capsys.readouterr().out
+    figures = json.loads((output / 'agreement.json').read_text())
+    assert figures['networks']['all']['segmentation']['pictures'] == 1
+    rows = read_index(output / 'index.csv')
+    # whole, though only one row was asked for
+    assert [row.source for row in rows] == ['made', 'other', 'made']
+    assert [row.labels is not None for row in rows] == [True, False, True]
+    assert (rows[2].read_labels() < 8).all()
+
+
+def test_the_word_of_an_expert_is_never_scored(tmp_path: Path) -> None:
+    depth = {'depth': np.full((HEIGHT, WIDTH), 9.0), 'depth_source': TEACHER}
+    index = make_index(tmp_path, [{'picture': PICTURE, **depth}])
+    rows = read_index(index)
+    found = Prediction(None, None, np.full((HEIGHT, WIDTH), 9, np.float32), None)
+    report = score(lambda _: found, rows, Scale('road8', None))
+    assert report == {'sources': {}, 'all': {}}

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+from made_recipe import made_batch, make_recipe, one_thread
+import numpy as np
+import pytest
+import torch
+
+from mtl_perception.label_space import label_space
+from mtl_perception.training.loop.pictures import (
+    certain_labels,
+    panels,
+    part_of,
+)
+from mtl_perception.training.loop.record import joined, Record
+from mtl_perception.training.loop.run import Run
+from mtl_perception.training.recipe import read_recipe
+
+__all__ = ['one_thread']
+
+
+def start(folder: Path, **changes: object) -> Run:
+    return Run(read_recipe(make_recipe(folder, **changes)), Path(), torch.device('cpu'))
+
+
+def test_certain_labels_are_those_of_one_bit() -> None:
+    allowed = np.array([[1 << 0, 1 << 5, 1 << 45, 0, 0b110]])
+    assert certain_labels(allowed).tolist() == [[0, 5, 45, 255, 255]]
+
+
+def test_a_picture_is_of_the_part_that_it_was_labelled_in() -> None:
+    space = label_space('nyud40+kitti6')
+    assert part_of(space, np.array([[0, 1 << 41]])).space == 'kitti6'
+    assert part_of(space, np.array([[0, 1 << 3]])).space == 'nyud40'
+    assert part_of(space, np.array([[0, 0]])).space == part_of(space, None).space == 'nyud40'
+
+
+def test_panels_show_what_should_be_beside_what_is(tmp_path: Path) -> None:
+    run = start(tmp_path, label_space='nyud40+kitti6')
+    pictures, targets = made_batch()
+    # a street of the second part
+    targets['segmentation'] = targets['segmentation'] << 40
+    drawn = panels(run, (pictures, targets))
+    kinds = ('input', 'labels', 'labels predicted', 'depth', 'depth predicted')
+    assert tuple(drawn) == kinds
+    assert {panel.shape for panel in drawn.values()} == {(64, 128, 3)}
+    np.testing.assert_array_equal(drawn['input'][:, :64], pictures[0].permute(1, 2, 0))
+    colours = label_space('nyud40+kitti6').colours
+    assert tuple(drawn['labels'][0, 0]) == colours[40]
+    assert {tuple(c) for c in drawn['labels predicted'][:, :64].reshape(-1, 3)} <= {*colours[40:]}
+    # only the second picture has depth
+    assert not drawn['depth'][:, :64].any()
+    assert drawn['depth'][:, 64:].any()
+
+
+def test_batches_are_joined() -> None:
+    pictures, targets = joined([made_batch(0), made_batch(2)])
+    assert len(pictures) == len(targets['depth']) == 4
+
+
+def test_tensorboard_shows_numbers_and_pictures(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    run = start(tmp_path, validate_every=2)
+    record = Record(run, tmp_path, lambda: {'all': {'depth': {'abs_rel': 0.5, 'name': 'x'}}})
+    run.step = 1
+    record.step([made_batch()])
+    assert not (tmp_path / 'checkpoint.pt').exists()
+    run.step = 2
+    record.losses({'depth': 0.25})
+    record.step([made_batch()])
+    assert (tmp_path / 'checkpoint.pt').is_file()
+    record.events.close()
+    events = accumulator.EventAccumulator(str(tmp_path / 'events')).Reload()
+    scalars = {tag: events.Scalars(tag)[0].value for tag in events.Tags()['scalars']}
+    assert scalars == pytest.approx(
+        {
+            'loss/depth': 0.25,
+            'rate/encoder': 0.5e-4,
+            'rate/decoder': 2.5e-4,
+            'weight/segmentation': 1.0,
+            'weight/depth': 1.0,
+            'validation/all/depth/abs_rel': 0.5,
+        }
+    )
+    assert {'input', 'labels', 'labels predicted', 'depth', 'depth predicted'} == {
+        *events.Tags()['images']
+    }
+    assert [event.step for event in events.Images('input')] == [1, 2]

@@ -1,0 +1,53 @@
+from functools import partial
+from pathlib import Path
+
+from made_recipe import make_data, make_recipe, one_thread
+import pytest
+import torch
+
+from mtl_perception.engine import Engine
+from mtl_perception.model_card import parse_card
+from mtl_perception.training.loop.run import Run
+from mtl_perception.training.recipe import read_recipe
+from mtl_perception.training.release import main
+from mtl_perception.training.train import validate_parts
+
+__all__ = ['one_thread']
+
+
+@pytest.fixture
+def joint(tmp_path: Path) -> Path:
+    """The recipe of two label spaces side by side, and a checkpoint of it at its first step."""
+    path = make_recipe(tmp_path, name='both', label_space='nyud40+kitti6')
+    Run(read_recipe(path), Path(), torch.device('cpu')).save(tmp_path / 'checkpoint.pt')
+    return path
+
+
+def test_a_joint_network_is_released_for_one_of_its_label_spaces(
+    joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no time for a compiling backend
+    engine = partial(Engine, device='cpu', backend='torch')
+    monkeypatch.setattr('mtl_perception.training.release.Engine', engine)
+    data = make_data(tmp_path / 'data')
+    options = [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
+    with pytest.raises(
+        ValueError, match=r"'None' is none of nyud40, kitti6, .* name one by --dom"
+    ):
+        main(options)
+    main([*options, '--output', str(tmp_path), '--domain', 'kitti6'])
+    card = parse_card(tmp_path / 'both-kitti6.yaml')
+    assert (card.label_space, card.classes) == ('kitti6', (40, 46))
+    assert card.tasks == {'segmentation': 46, 'depth': 1}
+    assert card.metrics['all']['segmentation']['pictures'] == 2
+
+
+def test_validation_goes_by_label_space(joint: Path, tmp_path: Path) -> None:
+    from mtl_perception.training.train import read_all
+
+    rows = read_all([make_data(tmp_path / 'data')], 'val')
+    run = Run(read_recipe(joint), Path(), torch.device('cpu'))
+    report = validate_parts(run, [rows[0]])
+    assert report['kitti6']['all']['segmentation']['pictures'] == 1
+    # its labels say nothing of the classes of rooms
+    assert report['nyud40']['all'] == {}

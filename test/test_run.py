@@ -1,0 +1,126 @@
+from dataclasses import replace
+from pathlib import Path
+
+from made_recipe import made_batch, make_recipe, one_thread
+import pytest
+import torch
+from torch import nn, Tensor
+
+from mtl_perception.training.loop.run import _synchronise, Batch, Run
+from mtl_perception.training.recipe import read_recipe, Recipe
+
+__all__ = ['one_thread']
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return read_recipe(make_recipe(tmp_path, steps=100, warmup_steps=0))
+
+
+def start(recipe: Recipe, **changes: object) -> Run:
+    return Run(replace(recipe, **changes), Path(), torch.device('cpu'))
+
+
+def half(batch: Batch, index: int) -> Batch:
+    pictures, targets = batch
+    kept = slice(index, index + 1)
+    return pictures[kept], {task: target[kept] for task, target in targets.items()}
+
+
+def test_batches_of_a_step_add_up_their_gradients(recipe: Recipe) -> None:
+    """Each picture has one annotation: without batch statistics it is all one how they come."""
+    exact = {'batch_norm': 'frozen', 'precision': 'fp32', 'optimiser': 'sgd'}
+    whole, parts = start(recipe, **exact), start(recipe, **exact)
+    batch = made_batch()
+    losses = whole.advance([batch]), parts.advance([half(batch, 0), half(batch, 1)])
+    torch.testing.assert_close(*losses)
+    assert whole.step == parts.step == 1
+    for one, other in zip(whole.network.parameters(), parts.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_learns_and_scales_its_loss(recipe: Recipe, tmp_path: Path) -> None:
+    run = start(recipe, precision='fp16')
+    before = run.network.get_parameter('heads.depth.2.weight').detach().clone()
+    # the first steps may overflow, which the scale follows
+    while not run.optimiser.state and run.step < 8:
+        run.advance([made_batch()])
+    after = run.network.get_parameter('heads.depth.2.weight')
+    assert after.isfinite().all()
+    assert not torch.equal(after, before)
+    run.save(tmp_path / 'checkpoint.pt')
+    again = start(recipe, precision='fp16')
+    again.restore(tmp_path / 'checkpoint.pt')
+    assert again.scaler.state_dict() == run.scaler.state_dict()
+    assert again.scaler.get_scale() > 1
+
+
+def test_a_step_that_overflows_is_not_taken(recipe: Recipe) -> None:
+    run = start(recipe, precision='fp16')
+    before = [p.detach().clone() for p in run.network.parameters()]
+    scale = run.scaler.get_scale()
+    run.network.get_parameter('heads.depth.2.bias').register_hook(lambda grad: grad * torch.inf)
+    run.advance([made_batch()])
+    assert all(torch.equal(p, q) for p, q in zip(run.network.parameters(), before, strict=True))
+    assert run.scaler.get_scale() == scale / 2
+
+
+def test_frozen_statistics_stay_while_the_weights_learn(recipe: Recipe) -> None:
+    def moved(**changes: object) -> tuple[bool, bool]:
+        run = start(recipe, **changes)
+        norm = run.network.get_submodule('encoder.stem.1')
+        mean, weight = norm.running_mean.clone(), norm.weight.detach().clone()
+        run.advance([made_batch()])
+        return not torch.equal(norm.running_mean, mean), not torch.equal(norm.weight, weight)
+
+    assert moved() == (True, True)
+    assert moved(batch_norm='frozen') == (False, True)
+
+
+def test_learnt_weights_move_and_go_into_the_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    run = start(recipe, task_weights='uncertainty', decoder_rate=0.1)
+    before = run.weighting.weights()
+    run.advance([made_batch()])
+    weights = run.weighting.weights()
+    assert all(weights[task] != pytest.approx(before[task], rel=1e-3) for task in before)
+    run.save(path)
+    again = start(recipe, task_weights='uncertainty')
+    again.restore(path)
+    assert again.weighting.weights() == weights
+    with pytest.raises(ValueError, match=r'also holds weighting, which the recipe has no use for'):
+        start(recipe).restore(path)
+
+
+def test_a_plain_checkpoint_holds_what_it_always_did(recipe: Recipe, tmp_path: Path) -> None:
+    start(recipe).save(tmp_path / 'checkpoint.pt')
+    state = torch.load(tmp_path / 'checkpoint.pt', weights_only=True)
+    assert state.keys() == {'network', 'average', 'optimiser', 'schedule', 'step'}
+
+
+def test_without_a_checkpoint_a_run_starts_at_step_0(recipe: Recipe, tmp_path: Path) -> None:
+    run = start(recipe)
+    run.restore(tmp_path / 'none.pt')
+    assert run.step == 0
+
+
+def test_statistics_are_synchronised_on_gpus_only() -> None:
+    def network() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+
+    with pytest.raises(ValueError, match=r"on cuda only, not on cpu; choose 'each' or 'frozen'"):
+        _synchronise(network(), torch.device('cpu'))
+
+
+def test_rates_are_those_of_the_next_step(recipe: Recipe) -> None:
+    run = start(recipe, warmup_steps=4)
+    assert run.rates() == pytest.approx({'encoder': 0.25e-4, 'decoder': 1.25e-4})
+
+
+def test_tasks_share_the_gradient_by_their_weights(recipe: Recipe) -> None:
+    def gradient(depth: float) -> Tensor:
+        run = start(recipe, loss_weights={'segmentation': 1.0, 'depth': depth}, precision='fp32')
+        run._add_gradients(*made_batch())
+        return run.network.get_parameter('heads.depth.2.bias').grad
+
+    torch.testing.assert_close(gradient(3.0), 3 * gradient(1.0))
