@@ -49,6 +49,8 @@ def make_recipe(folder: Path, **changes: Any) -> Path:
         'crop': [64, 64],
         'steps': 3,
         'warmup_steps': 2,
+        'encoder_rate': 1e-4,
+        'decoder_rate': 5e-4,
         'validate_every': 2,
         'training_f_px': 700.0,
     }

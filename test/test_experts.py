@@ -38,18 +38,19 @@ def ensemble(weights: str) -> Ensemble:
 def test_one_network_at_one_scale_is_the_mean_with_the_mirrored_picture(
     weights: str, ensemble: Ensemble
 ) -> None:
-    opinion, engine = ensemble.ask(PICTURE), Engine(weights, 'cpu', 'torch')
+    opinion, engine = ensemble.ask(PICTURE), Engine(weights, 'cpu', 'torch', 'fp32')
     straight = engine.predict(PICTURE)
     mirrored = engine.predict(np.ascontiguousarray(PICTURE[:, ::-1]))
     labels, depth = mirrored.labels[:, ::-1], mirrored.depth[:, ::-1]
     finite = np.isfinite(straight.depth) & np.isfinite(depth)
     expected = np.sqrt(straight.depth[finite] * depth[finite])
     assert finite.mean() > 0.2
-    # bfloat16 on one side or both
-    assert np.median(np.abs(opinion.depth[finite] / expected - 1)) < 0.03
+    # a random network makes much of the rounding of bfloat16; mirrored it says something else
+    assert np.median(np.abs(opinion.depth[finite] / expected - 1)) < 0.15
+    assert np.median(np.abs(straight.depth[finite] / expected - 1)) > 0.3
     agreed = labels == straight.labels
     assert agreed.mean() > 0.1
-    assert (opinion.labels == labels)[agreed].mean() > 0.95
+    assert (opinion.labels == labels)[agreed].mean() > 0.85
 
 
 def test_confidence_is_highest_where_all_agree(weights: str, ensemble: Ensemble) -> None:
