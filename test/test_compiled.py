@@ -100,6 +100,19 @@ class TestInBackground:
         assert networks.ready(self.OTHER, BOTH)(None) == (self.OTHER, BOTH)
         assert backend.compiled == [(self.SHAPE, BOTH), (self.OTHER, BOTH)]
 
+    def test_the_process_waits_for_what_a_daemon_had_compiled(
+        self, networks: CompiledNetworks, backend: SlowBackend
+    ) -> None:
+        """As the node's threads are; killed amid a compilation, the process would abort."""
+        backend.let.clear()
+        daemon = threading.Thread(target=networks.ready, args=(self.SHAPE, LABELS), daemon=True)
+        daemon.start()
+        daemon.join(TIMEOUT_S)
+        assert networks._compiling.is_alive()
+        assert not networks._compiling.daemon
+        backend.let.set()
+        wait_for_thread(networks)
+
     def test_fewer_fields_are_answered_by_what_computes_more(
         self, networks: CompiledNetworks, backend: SlowBackend
     ) -> None:

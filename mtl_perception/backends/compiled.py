@@ -76,8 +76,11 @@ class CompiledNetworks:
         """Compile in a thread, one job after the other; one that failed is not tried again."""
         busy = self._compiling is not None and self._compiling.is_alive()
         if not busy and job not in self._failed:
-            # the process ends after it: a runtime that is torn down while it compiles may crash
-            self._compiling = threading.Thread(target=self._try, args=(job,), name='compile')
+            # the process ends after it: a runtime that is torn down while it compiles may crash;
+            # said plainly, since a daemon's threads are daemons
+            self._compiling = threading.Thread(
+                target=self._try, args=(job,), name='compile', daemon=False
+            )
             self._compiling.start()
 
     def _try(self, job: Job) -> None:
