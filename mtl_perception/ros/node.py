@@ -145,7 +145,9 @@ class _ForwardToRos(logging.Handler):
         self._log = node.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.warning(record.getMessage())
+        # what compiles may outlast the node
+        if rclpy.ok():
+            self._log.warning(record.getMessage())
 
 
 def main(args: Sequence[str] | None = None) -> None:
