@@ -4,12 +4,13 @@ from pathlib import Path
 from made_recipe import make_data, make_recipe, one_thread
 import pytest
 import torch
+from torch import nn
 
 from mtl_perception.engine import Engine
 from mtl_perception.model_card import parse_card
 from mtl_perception.training.loop.run import Run
 from mtl_perception.training.recipe import read_recipe
-from mtl_perception.training.release import main
+from mtl_perception.training.release import main, round_as_trained
 from mtl_perception.training.train import validate_parts
 
 __all__ = ['one_thread']
@@ -51,3 +52,17 @@ def test_validation_goes_by_label_space(joint: Path, tmp_path: Path) -> None:
     assert report['kitti6']['all']['segmentation']['pictures'] == 1
     # its labels say nothing of the classes of rooms
     assert report['nyud40']['all'] == {}
+
+
+def test_filters_are_rounded_as_autocast_rounded_them() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    nn.init.normal_(network[1].weight)
+    exact = {name: value.clone() for name, value in network.state_dict().items()}
+    round_as_trained(network, 'fp32')
+    assert all(torch.equal(value, exact[name]) for name, value in network.state_dict().items())
+    round_as_trained(network, 'bf16')
+    for name, value in network.state_dict().items():
+        rounded = exact[name].to(torch.bfloat16).float() if name.startswith('0.') else exact[name]
+        assert torch.equal(value, rounded), name
+    assert not torch.equal(network[0].weight, exact['0.weight'])
