@@ -13,8 +13,7 @@ import torch
 
 from .backends import CPU_ONLY, create_backend, Source
 from .backends.compiled import CompiledNetworks
-from .model_card import find_weights, read_card
-from .network.checkpoint import load_state, read_weights
+from .model_card import load_network
 from .network.deployed import FIELDS_OF_TASK
 
 log = logging.getLogger(__name__)
@@ -66,14 +65,11 @@ class Engine:
         """
         if not 0 < scale <= 1:
             raise ValueError(f'scale is {scale}; expected above 0 and at most 1')
-        path = find_weights(weights)
-        self.card = read_card(path)
+        self.card, network = load_network(weights)
         self.scale = scale
         if device == 'auto' and backend in CPU_ONLY:
             device = 'cpu'
         self._backend = create_backend(backend, choose_device(device), precision)
-        network = self.card.build()
-        load_state(network, read_weights(path), path)
         deployed = self.card.deploy(network)
         self.source = Source(deployed, f'{self.card}, sky {deployed.sky}')
         self._compiled = CompiledNetworks(self._backend, self.source, in_background)

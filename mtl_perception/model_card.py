@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .label_space import label_space, LABEL_SPACES
+from .network.checkpoint import load_state, read_weights
 from .network.deployed import DeployedNetwork, DEPTH_ACTIVATIONS, NORMALISATIONS
 from .network.encoders import ENCODERS
 from .network.joint_network import check_tasks, JointNetwork
@@ -134,6 +135,19 @@ def read_card(weights_path: Path) -> ModelCard:
             'copy both files again'
         )
     return card
+
+
+def load_network(weights: str | Path) -> tuple[ModelCard, JointNetwork]:
+    """Load weights by name or path, see find_weights, with their card.
+
+    Raises FileNotFoundError or ValueError if one of the two files is missing or torn, or they do
+    not fit each other.
+    """
+    path = find_weights(weights)
+    card = read_card(path)
+    network = card.build()
+    load_state(network, read_weights(path), path)
+    return card, network
 
 
 def parse_card(path: Path) -> ModelCard:

@@ -1,17 +1,20 @@
 """A robot with a camera: what the tests of the whole node share."""
 
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 import re
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from made_cloud import make_cloud
 import numpy as np
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 from ros_client import Client, NodeProcess
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 WIDTH, HEIGHT = 160, 96
 # the focal length that the test's model card states
@@ -137,6 +140,25 @@ class Robot(Client):
         ).result
         assert result.successful == (not result.reason)
         return result.reason
+
+
+@contextmanager
+def ending_in_peace(process: NodeProcess) -> Iterator[NodeProcess]:
+    """End a node after its tests, whatever they were, and check how it went."""
+    try:
+        yield process
+    finally:
+        status = process.end()
+    check_ending(process, status)
+
+
+def cloud_message(header: Any, points: np.ndarray) -> PointCloud2:
+    """Make the message of points (N, 3)."""
+    made = make_cloud(points)
+    fields = {name: getattr(made, name) for name in ('height', 'width', 'row_step', 'data')}
+    message = PointCloud2(point_step=made.point_step, header=header, **fields)
+    message.fields = [PointField(**vars(field)) for field in made.fields]
+    return message
 
 
 def check_ending(process: NodeProcess, status: int) -> None:

@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from lifecycle_msgs.msg import Transition
 from rclpy.qos import qos_profile_sensor_data
-from robot import camera_info, check_ending, HEIGHT, image, Robot, TRAINING_F_PX, WIDTH
+from robot import camera_info, ending_in_peace, HEIGHT, image, Robot, TRAINING_F_PX, WIDTH
 from ros_client import NodeProcess
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import SetBool
@@ -78,11 +78,8 @@ def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
         warm_up_width=WIDTH,
         warm_up_height=HEIGHT,
     )
-    try:
+    with ending_in_peace(process):
         yield process
-    finally:
-        status = process.end()
-    check_ending(process, status)
 
 
 @pytest.fixture(scope='module')

@@ -13,7 +13,7 @@ from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import TEACHER
 from mtl_perception.recordings.dataset_index import read_index
-from mtl_perception.training.experts.agreement import ground_agreement
+from mtl_perception.training.experts.agreement import agreement
 from mtl_perception.training.experts.annotate import lacks, main, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
 from mtl_perception.training.experts.networks import Ensemble
@@ -161,7 +161,7 @@ def test_experts_are_scored_where_somebody_knows_better(
     truth = np.where(rows > 10, 350 * 1.5 / rows / 1.1, np.nan)
     made = {'picture': PICTURE, 'labels': labels, 'depth': truth, **KNOWN}
     index = make_index(tmp_path, [made])
-    figures = ground_agreement(Experts(ensemble, camera_height_m=1.5), read_index(index))
+    figures = agreement(Experts(ensemble, camera_height_m=1.5), read_index(index))['ground']
     assert figures.keys() == {'ground'}
     assert figures['ground']['abs_rel'] == pytest.approx(0.1, abs=0.01)
     assert figures['ground']['abs_rel_of_networks'] > 0.1

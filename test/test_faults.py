@@ -20,7 +20,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
-from robot import check_ending, HEIGHT, image, Robot, WIDTH
+from robot import check_ending, ending_in_peace, HEIGHT, image, Robot, WIDTH
 from ros_client import NodeProcess
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -77,11 +77,8 @@ def start(
 @pytest.fixture(scope='module')
 def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
     process = start(environment, tiny_weights, use_sim_time='true')
-    try:
+    with ending_in_peace(process):
         yield process
-    finally:
-        status = process.end()
-    check_ending(process, status)
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import yaml
 
-from mtl_perception.label_space import label_space, LABEL_SPACES, LabelSpace, UNLABELLED
+from mtl_perception.label_space import (
+    label_space,
+    LABEL_SPACES,
+    LabelSpace,
+    only_class,
+    UNLABELLED,
+)
 
 SPACES = pytest.mark.parametrize('space', LABEL_SPACES.values(), ids=lambda space: space.name)
 
@@ -183,3 +189,8 @@ class TestSpacesSideBySide:
         assert label_space('cityscapes19').maps_to('cityscapes19')
         assert not label_space('cityscapes19').maps_to('nyud40')
         assert not label_space('nyud40').maps_to('road8')
+
+
+def test_certain_labels_are_those_of_one_bit() -> None:
+    allowed = np.array([[1 << 0, 1 << 5, 1 << 45, 0, 0b110]])
+    assert only_class(allowed).tolist() == [[0, 5, 45, 255, 255]]

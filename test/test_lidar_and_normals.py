@@ -10,11 +10,19 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from made_cloud import make_cloud
 from made_weights import make_weights
-from robot import camera_info, check_ending, HEIGHT, image, Robot, TRAINING_F_PX, WIDTH
+from robot import (
+    camera_info,
+    cloud_message,
+    ending_in_peace,
+    HEIGHT,
+    image,
+    Robot,
+    TRAINING_F_PX,
+    WIDTH,
+)
 from ros_client import NodeProcess
-from sensor_msgs.msg import Image, PointCloud2, PointField
+from sensor_msgs.msg import Image, PointCloud2
 
 from mtl_perception.geometry import Transform
 from mtl_perception.messages import decode_points
@@ -38,12 +46,9 @@ def node(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         warm_up_width=WIDTH,
         warm_up_height=HEIGHT,
     )
-    try:
+    with ending_in_peace(process):
         process.wait_for_line("loaded 'three'")
         yield process
-    finally:
-        status = process.end()
-    check_ending(process, status)
 
 
 @pytest.fixture(scope='module')
@@ -80,7 +85,7 @@ def test_a_lidar_that_measures_farther_is_told_of(robot: Robot) -> None:
 
     def compare() -> None:
         frame = robot.good_image()
-        robot.send('lidar', sweep(frame, seen))
+        robot.send('lidar', cloud_message(frame.header, seen.astype(np.float32)))
         robot.send('image', frame)
 
     robot.repeat_until('a scale', compare, lambda: told(robot))
@@ -105,11 +110,3 @@ def told(robot: Robot) -> Any:
         ),
         None,
     )
-
-
-def sweep(frame: Image, points: np.ndarray) -> PointCloud2:
-    made = make_cloud(points.astype(np.float32))
-    fields = {name: getattr(made, name) for name in ('height', 'width', 'row_step', 'data')}
-    message = PointCloud2(point_step=made.point_step, header=frame.header, **fields)
-    message.fields = [PointField(**vars(field)) for field in made.fields]
-    return message

@@ -15,6 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E
 from robot import (  # noqa: E402
     camera_info,
     check_ending,
+    ending_in_peace,
     header,
     HEIGHT,
     image,
@@ -42,12 +43,9 @@ def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
         warm_up_width=WIDTH,
         warm_up_height=HEIGHT,
     )
-    try:
+    with ending_in_peace(process):
         process.wait_for_line("loaded 'random8'", 'compiled for 160x96')
         yield process
-    finally:
-        status = process.end(signal.SIGINT)
-    check_ending(process, status)
 
 
 @pytest.fixture(scope='module')

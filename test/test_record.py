@@ -7,7 +7,6 @@ import torch
 
 from mtl_perception.label_space import label_space
 from mtl_perception.training.loop.pictures import (
-    certain_labels,
     panels,
     part_of,
 )
@@ -20,11 +19,6 @@ __all__ = ['one_thread']
 
 def start(folder: Path, **changes: object) -> Run:
     return Run(read_recipe(make_recipe(folder, **changes)), Path(), torch.device('cpu'))
-
-
-def test_certain_labels_are_those_of_one_bit() -> None:
-    allowed = np.array([[1 << 0, 1 << 5, 1 << 45, 0, 0b110]])
-    assert certain_labels(allowed).tolist() == [[0, 5, 45, 255, 255]]
 
 
 def test_a_picture_is_of_the_part_that_it_was_labelled_in() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from robot import camera_info, check_ending, HEIGHT, image, Robot, TRAINING_F_PX, WIDTH
+from robot import camera_info, ending_in_peace, HEIGHT, image, Robot, TRAINING_F_PX, WIDTH
 from ros_client import NodeProcess
 from sensor_msgs.msg import Image, PointCloud2
 
@@ -31,12 +31,9 @@ def node(environment: Path, tiny_weights: Path) -> Iterator[NodeProcess]:
         warm_up_width=WIDTH,
         warm_up_height=HEIGHT,
     )
-    try:
+    with ending_in_peace(process):
         process.wait_for_line("loaded 'random8'", 'compiled for 160x96, up to 2 at once')
         yield process
-    finally:
-        status = process.end()
-    check_ending(process, status)
 
 
 @pytest.fixture(scope='module')

@@ -3,14 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-from made_cloud import make_cloud
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import PointCloud2, PointField
+from robot import cloud_message
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
 from mtl_perception.geometry import Intrinsics, Transform
 from mtl_perception.recordings.kitti import Drive, read_drive
@@ -41,12 +42,7 @@ def wall(depth_m: float, points: int = 400) -> np.ndarray:
 
 
 def sweep(second: int, points: np.ndarray) -> PointCloud2:
-    made = make_cloud(points)
-    fields = {name: getattr(made, name) for name in ('height', 'width', 'row_step', 'data')}
-    message = PointCloud2(point_step=made.point_step, **fields)
-    message.fields = [PointField(**vars(field)) for field in made.fields]
-    message.header.stamp.sec = second
-    return message
+    return cloud_message(Header(stamp=Time(sec=second)), points)
 
 
 @pytest.fixture

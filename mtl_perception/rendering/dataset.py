@@ -10,11 +10,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
+from mtl_perception.recordings.annotations.picture_files import write_image
 from mtl_perception.recordings.dataset_index import (
     COLUMNS,
     encode_depth,
@@ -118,7 +118,7 @@ def write_contact_sheet(folder: Path) -> Path:
         lines.append(
             np.hstack([cv2.resize(v, SHEET_PX, interpolation=cv2.INTER_AREA) for v in views])
         )
-    return folder / _write(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
+    return folder / write_image(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
 
 
 def _open_studio(camera: Intrinsics, samples: int) -> None:
@@ -144,9 +144,9 @@ def write_frame(
     """Write the files of a frame; give its row of the index."""
     paths = {
         'image': write_picture(folder, f'images/{name}.jpg', frame),
-        'labels': _write(folder, f'labels/{name}.png', frame.truth.labels),
-        'depth': _write(folder, f'depth/{name}.png', encode_depth(frame.truth.depth)),
-        'normals': _write(folder, f'normals/{name}.png', encode_normals(frame.truth.normals)),
+        'labels': write_image(folder, f'labels/{name}.png', frame.truth.labels),
+        'depth': write_image(folder, f'depth/{name}.png', encode_depth(frame.truth.depth)),
+        'normals': write_image(folder, f'normals/{name}.png', encode_normals(frame.truth.normals)),
     }
     known = {
         **{'label_space': LABEL_SPACE, 'label_source': 'rendered', 'depth_source': 'rendered'},
@@ -161,19 +161,11 @@ def write_frame(
 def write_picture(folder: Path, name: str, frame: Frame) -> str:
     """Write a frame's picture as a JPEG; give its name. Raises OSError if it cannot be."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, frame.jpeg_quality]
-    return _write(folder, name, frame.picture[..., ::-1], quality)
+    return write_image(folder, name, frame.picture[..., ::-1], quality)
 
 
 def _rows_path(folder: Path, seed: int) -> Path:
     return folder / 'scenes' / f'{seed:06}.csv'
-
-
-def _write(folder: Path, name: str, image: NDArray[Any], options: list[int] | None = None) -> str:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), image, options or []):
-        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
-    return name
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -13,8 +13,7 @@ import torch
 
 from mtl_perception.backends import LIBRARIES, PRECISIONS
 from mtl_perception.engine import Engine
-from mtl_perception.model_card import find_weights, ModelCard, read_card
-from mtl_perception.network.checkpoint import load_state, read_weights
+from mtl_perception.model_card import load_network, ModelCard
 from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, NORMALISATIONS
 from mtl_perception.network.joint_network import JointNetwork
 
@@ -80,10 +79,7 @@ def network_times(
 
     For each size and batch all are measured in turn, so that a busy minute hits them alike.
     """
-    path = find_weights(weights)
-    card = read_card(path)
-    network = card.build()
-    load_state(network, read_weights(path), path)
+    card, network = load_network(weights)
     engines = available_engines(weights, device)
     baseline = Baseline(card, network, engines[0].device)
     for (width, height), batch in itertools.product(sizes, batches):

@@ -1,5 +1,6 @@
 """Pictures, depth, disparity and normals in files that OpenCV reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,18 @@ def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Encode unit vectors (H, W, 3), NaN unknown, for OpenCV to write; see NormalsFile."""
     values = np.where(np.isnan(normals), 0.0, normals * NORMALS_UNIT + NORMALS_ZERO)
     return np.ascontiguousarray(np.rint(values).astype(np.uint8)[..., ::-1])
+
+
+def write_image(folder: Path, name: str, image: NDArray[Any], options: Sequence[int] = ()) -> str:
+    """Write a picture as OpenCV takes it (BGR, or one channel); give its name in the folder.
+
+    Raises OSError if it cannot be written.
+    """
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), image, list(options)):
+        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
+    return name
 
 
 def read_image(path: Path, flags: int) -> NDArray[Any]:

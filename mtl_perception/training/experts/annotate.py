@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -25,11 +24,12 @@ from mtl_perception.recordings.annotations.picture_files import (
     DepthFile,
     encode_depth,
     PictureFile,
+    write_image,
 )
 from mtl_perception.recordings.dataset_index import COLUMNS
 from mtl_perception.recordings.layouts.catalogue import read_all
 
-from .agreement import ground_agreement, networks_agreement
+from .agreement import agreement
 from .completion import Camera, Caution, Experts
 from .networks import Ensemble, SCALES
 
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = read_all(options.data)
     meant = [row for row in rows if not options.sources or row.source in options.sources]
     known = [row for row in meant if row.split == options.score_split]
-    figures = {'networks': networks_agreement(experts, known)}
-    if options.camera_height is not None:
-        figures['ground'] = ground_agreement(experts, [r for r in known if r.depth])
+    figures = agreement(experts, known)
     write_report(figures['networks'], None)
     for kind, errors in figures.get('ground', {}).items():
         print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
@@ -104,7 +102,7 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
         if isinstance(annotation, kind):
             values[column] = os.path.relpath(annotation.path, output)
         elif annotation is not None:
-            values[column] = _write(output, f'{column}/{name}', encode(annotation.read()))
+            values[column] = write_image(output, f'{column}/{name}', encode(annotation.read()))
     return values
 
 
@@ -114,31 +112,23 @@ def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> 
     values: dict[str, Any] = {}
     if row.labels is None and opinion.labels is not None:
         values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
-        values['labels'] = _write(output, f'labels/{name}', opinion.labels)
+        values['labels'] = write_image(output, f'labels/{name}', opinion.labels)
         sure = _bytes(opinion.labels_confidence)
-        values['labels_confidence'] = _write(output, f'labels_confidence/{name}', sure)
+        values['labels_confidence'] = write_image(output, f'labels_confidence/{name}', sure)
     if row.depth is None and opinion.depth is not None:
-        values['depth'] = _write(output, f'depth/{name}', encode_depth(opinion.depth))
+        values['depth'] = write_image(output, f'depth/{name}', encode_depth(opinion.depth))
         camera = experts.camera_of(row)
         assert camera is not None, 'there is depth only where there is a camera'
         values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
         values['depth_source'] = TEACHER
         sure = _bytes(opinion.depth_confidence)
-        values['depth_confidence'] = _write(output, f'depth_confidence/{name}', sure)
+        values['depth_confidence'] = write_image(output, f'depth_confidence/{name}', sure)
     return values
 
 
 def _bytes(confidence: NDArray[np.float32] | None) -> NDArray[np.uint8]:
     values: NDArray[np.uint8] = np.rint(np.asarray(confidence) * 255).astype(np.uint8)
     return values
-
-
-def _write(folder: Path, name: str, image: NDArray[Any]) -> str:
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
-    return name
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

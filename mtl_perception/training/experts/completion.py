@@ -59,14 +59,16 @@ class Experts:
         if seen is None:
             seen = labels
         if camera and opinion.depth is not None and opinion.depth_confidence is not None:
-            depth = opinion.depth * np.float32(
-                focal_factor(camera.f_px, self.ensemble.training_f_px)
-            )
+            depth = self.metric(opinion.depth, camera)
             implied = self.ground_depth(seen, depth, camera)
             unsure = (opinion.depth_confidence < self.caution.depth) | self._among(seen, ('sky',))
             depth[unsure] = np.nan
             depth = np.where(np.isnan(implied), depth, implied)
         return Opinion(labels, opinion.labels_confidence, depth, opinion.depth_confidence)
+
+    def metric(self, depth: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
+        """Give the networks' depth in metres for a camera."""
+        return depth * np.float32(focal_factor(camera.f_px, self.ensemble.training_f_px))
 
     def known_labels(self, row: AnnotatedPicture) -> NDArray[np.uint8] | None:
         """Give the picture's own labels in the experts' space, 255 where not one class."""

@@ -7,14 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 from torch.nn import functional
 
 from mtl_perception.geometry import focal_factor
-from mtl_perception.model_card import find_weights, ModelCard, read_card
-from mtl_perception.network.checkpoint import load_state, read_weights
+from mtl_perception.model_card import load_network, ModelCard
 from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, Normalise
-from mtl_perception.network.joint_network import JointNetwork
 
 SCALES = (0.8, 1.0, 1.25)
 
@@ -64,13 +62,10 @@ class Ensemble:
         self.label_space = spaces.pop()
         self.training_f_px = self.members[0][0].training_f_px
 
-    def _load(self, name: str) -> tuple[ModelCard, JointNetwork]:
-        path = find_weights(name)
-        card = read_card(path)
-        network = card.build()
-        load_state(network, read_weights(path), path)
+    def _load(self, name: str) -> tuple[ModelCard, nn.Module]:
+        card, network = load_network(name)
         network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return card, network.eval()
+        return card, nn.Sequential(Normalise(card.normalisation).to(self.device), network).eval()
 
     @torch.inference_mode()
     def ask(self, picture: NDArray[np.uint8]) -> Opinion:
@@ -79,7 +74,7 @@ class Ensemble:
         probabilities, log_depths = [], []
         for card, network in self.members:
             for scale in self.scales:
-                for maps in self._views(card, network, picture, scale):
+                for maps in self._views(network, picture, scale):
                     if 'segmentation' in maps:
                         logits = maps['segmentation'][:, slice(*(card.classes or (None,)))]
                         probabilities.append(_resize(logits, size).softmax(1)[0])
@@ -92,13 +87,12 @@ class Ensemble:
         return Opinion(*_vote(probabilities), *_mean_depth(log_depths))
 
     def _views(
-        self, card: ModelCard, network: JointNetwork, picture: NDArray[np.uint8], scale: float
+        self, network: nn.Module, picture: NDArray[np.uint8], scale: float
     ) -> list[dict[str, Tensor]]:
         """Give the raw maps of the picture at a scale, as it is and mirrored (turned back)."""
         area = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         resized = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=area)
         x = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
-        x = Normalise(card.normalisation).to(self.device)(x)
         with torch.autocast(self.device.type, torch.bfloat16):
             straight, mirrored = network(x), network(x.flip(-1))
         return [straight, {task: value.flip(-1) for task, value in mirrored.items()}]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.label_space import label_space, LabelSpace, Part, UNLABELLED
+from mtl_perception.label_space import label_space, LabelSpace, only_class, Part
 from mtl_perception.visualization import colour_depth, colour_labels, colour_normals
 
 from .run import Batch, Run
@@ -42,7 +42,7 @@ def _drawings(
     yield 'input', picture
     if prediction.labels is not None:
         predicted = prediction.labels + np.uint8(part.start)
-        yield 'labels', colour_labels(certain_labels(truth['segmentation']), space)
+        yield 'labels', colour_labels(only_class(truth['segmentation']), space)
         yield 'labels predicted', colour_labels(predicted, space)
     if prediction.depth is not None:
         yield 'depth', colour_depth(truth['depth'], run.recipe.depth_range_m)
@@ -57,9 +57,3 @@ def part_of(space: LabelSpace, allowed: NDArray[np.int64] | None) -> Part:
     parts = space.parts()
     seen = 0 if allowed is None else int(np.bitwise_or.reduce(allowed, axis=None))
     return next((p for p in parts if seen & ((1 << p.stop) - (1 << p.start))), parts[0])
-
-
-def certain_labels(allowed: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Give the class ids (H, W) of bit sets; where several classes are allowed, unlabelled."""
-    certain = (allowed > 0) & (allowed & (allowed - 1) == 0)
-    return np.where(certain, np.log2(allowed.clip(min=1)), UNLABELLED).astype(np.uint8)
