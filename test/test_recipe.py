@@ -1,3 +1,4 @@
+import argparse
 from pathlib import Path
 import re
 from typing import Any
@@ -10,7 +11,13 @@ from mtl_perception.label_space import LABEL_SPACES
 from mtl_perception.network.encoders import ENCODERS
 from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.datasets import QuotaSampler
-from mtl_perception.training.recipe import CHOICES, Group, read_recipe
+from mtl_perception.training.recipe import (
+    add_recipe_arguments,
+    CHOICES,
+    chosen_recipe,
+    Group,
+    read_recipe,
+)
 
 RECIPES = sorted((ROOT / 'config' / 'training').glob('*.yaml'))
 ROAD8 = ROOT / 'config' / 'training' / 'road8.yaml'
@@ -129,3 +136,26 @@ def test_the_joint_recipe_has_the_46_logits_of_the_paper() -> None:
     assert recipe.channels() == {'segmentation': 46, 'depth': 1}
     tasks = read_recipe(ROAD8.with_name('nyud40.yaml')).channels()
     assert tasks == {'segmentation': 40, 'depth': 1, 'normals': 3}
+
+
+def options(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_recipe_arguments(parser)
+    return parser.parse_args([str(ROAD8), *words])
+
+
+def test_a_command_line_may_change_a_recipe() -> None:
+    changes = ['steps=3', 'tasks=[depth]', 'groups=[{sources: [a], per_batch: 2}]', 'pretrained=']
+    recipe = chosen_recipe(options('--set', *changes))
+    assert (recipe.steps, recipe.tasks, recipe.pretrained) == (3, ('depth',), None)
+    assert recipe.groups == (Group(('a',), 2),)
+    assert chosen_recipe(options()) == read_recipe(ROAD8)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [('steps', "--set has 'steps'; expected KEY=VALUE"), ('epochs=3', 'unknown keys epochs')],
+)
+def test_a_change_that_is_none_is_refused(change: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        chosen_recipe(options('--set', change))

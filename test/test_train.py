@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 import math
 from pathlib import Path
+import shutil
 from typing import Any
 
 from made_layouts import make_kitti_2015, write
@@ -229,5 +230,18 @@ def test_data_may_be_named_by_layout(data: Path, tmp_path: Path) -> None:
     changed = make_recipe(tmp_path, groups=groups)
     output = tmp_path / 'output'
     names = [str(data), f'kitti_stereo_2015:{folder}']
-    main([str(changed), '--data', *names, '--output', str(output), *OPTIONS, '--steps', '1'])
+    main([str(changed), '--data', *names, '--output', str(output), *OPTIONS, '--set', 'steps=1'])
     assert torch.load(output / 'checkpoint.pt', weights_only=True)['step'] == 1
+
+
+def test_without_distillation_teachers_are_not_heard(data: Path, tmp_path: Path) -> None:
+    index = data / 'index.csv'
+    taught = tmp_path / 'taught'
+    shutil.copytree(data, taught)
+    (taught / 'index.csv').write_text(index.read_text().replace(',human,', ',teacher,'))
+    groups = [{'sources': ['labelled'], 'per_batch': 1, 'needs': ['segmentation']}]
+    path = make_recipe(tmp_path, groups=groups, steps=1)
+    arguments = [str(path), '--data', str(taught), '--output', str(tmp_path / 'output'), *OPTIONS]
+    with pytest.raises(ValueError, match='no picture of labelled'):
+        main([*arguments, '--set', 'distillation=false'])
+    main(arguments)

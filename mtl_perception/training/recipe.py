@@ -1,5 +1,6 @@
 """Training recipes: one YAML file, read into frozen dataclasses."""
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -40,6 +41,7 @@ class Recipe:
     """All that decides a training run, except where the data lie and how much memory there is.
 
     Lengths are in pixels, rates per step; `zoom` is the range by which pictures are enlarged.
+    Without `distillation` nothing is learnt from annotations that a teacher made.
     docs/training.md explains the keys that choose, see CHOICES. Raises ValueError where one says
     what is not among them, or a task has no weight above 0.
     """
@@ -68,6 +70,7 @@ class Recipe:
     seed: int = 0
     pretrained: str | None = None
     without_sources: tuple[str, ...] = ()
+    distillation: bool = True
     licence: str = ''
     task_weights: str = 'fixed'
     passes: str = 'together'
@@ -114,6 +117,30 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
         for group in values['groups']
     )
     return Recipe(**{key: _frozen(value) for key, value in values.items()})
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the recipe of a run, and changes to it."""
+    parser.add_argument('recipe', type=Path, help='a YAML file of config/training/')
+    parser.add_argument(
+        '--set',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='in YAML, instead of what the recipe says: steps=500 tasks=[depth]',
+    )
+
+
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """Read the recipe that add_recipe_arguments declares.
+
+    Raises what read_recipe does, and ValueError for a change that is not KEY=VALUE.
+    """
+    pairs = [change.partition('=') for change in options.set]
+    for key, equals, value in pairs:
+        if not (key and equals):
+            raise ValueError(f"--set has '{key}{value}'; expected KEY=VALUE, as steps=500")
+    return read_recipe(options.recipe, **{key: yaml.safe_load(value) for key, _, value in pairs})
 
 
 def _frozen(value: Any) -> Any:

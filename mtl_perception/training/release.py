@@ -17,7 +17,7 @@ from mtl_perception.offline.evaluate import evaluate, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .loop.optimisation import PRECISIONS
-from .recipe import read_recipe, Recipe
+from .recipe import add_recipe_arguments, chosen_recipe, Recipe
 
 _PREFIX = 'module.'
 
@@ -25,7 +25,7 @@ _PREFIX = 'module.'
 def main(arguments: Sequence[str] | None = None) -> None:
     """Release the moving average of a checkpoint: half precision, then scored as written."""
     options = _parse(arguments)
-    recipe = read_recipe(options.recipe)
+    recipe = chosen_recipe(options)
     state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
     part = _part(recipe, options.domain)
     card = _card(recipe, part)
@@ -107,7 +107,7 @@ def _rounded(value: Any) -> Any:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('recipe', type=Path, help='the recipe of the run')
+    add_recipe_arguments(parser)
     parser.add_argument('checkpoint', type=Path, help='its checkpoint.pt')
     parser.add_argument(
         '--data',

@@ -29,7 +29,7 @@ from .datasets import AsymmetricDataset, QuotaSampler
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
 from .loop.run import Batch, predict, Run
-from .recipe import read_recipe, Recipe
+from .recipe import add_recipe_arguments, chosen_recipe, Recipe
 
 LOG_EVERY = 50
 
@@ -37,8 +37,7 @@ LOG_EVERY = 50
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train to the recipe's last step, from the newest checkpoint where there is one."""
     options = _parse(arguments)
-    changes = {'steps': options.steps} if options.steps else {}
-    recipe = read_recipe(options.recipe, **changes)
+    recipe = chosen_recipe(options)
     with process_group(options.device) as device:
         logging.basicConfig(
             level=logging.INFO if rank() == 0 else logging.WARNING,
@@ -51,6 +50,8 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     rows, validation = (
         read_all(options.data, split, recipe.without_sources) for split in ('train', 'val')
     )
+    if not recipe.distillation:
+        rows = [row.without_teachers() for row in rows]
     if options.start_from:
         run = Run(replace(recipe, pretrained=None), folder_of(options.data[0]), device)
         run.start_from(options.start_from)
@@ -131,7 +132,7 @@ def _steps(
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('recipe', type=Path, help='a YAML file of config/training/')
+    add_recipe_arguments(parser)
     parser.add_argument(
         '--data',
         nargs='+',
@@ -143,7 +144,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--workers', type=int, default=1, help='processes that read pictures')
     parser.add_argument('--start-from', help='released weights to go on from (name or path)')
-    parser.add_argument('--steps', type=int, help="instead of the recipe's")
     return parser.parse_args(arguments)
 
 

@@ -1,7 +1,7 @@
 """A picture with what is known of it, read when asked for."""
 
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,3 +71,12 @@ class AnnotatedPicture:
         Raises ValueError if they cannot be decoded.
         """
         return self.normals.read() if self.normals else None
+
+    def without_teachers(self) -> 'AnnotatedPicture':
+        """Give the picture with what people and sensors say of it alone."""
+        left: dict[str, Any] = {}
+        if self.label_source == TEACHER:
+            left |= {'labels': None, 'label_source': ''}
+        if self.depth_source == TEACHER:
+            left |= {'depth': None, 'depth_source': ''}
+        return replace(self, **left)
