@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+import logging
 import os
 from pathlib import Path
 import random
@@ -84,5 +85,8 @@ def _end(process: 'subprocess.Popen[bytes]') -> None:
     try:
         process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
+        logging.getLogger(__name__).warning(
+            'killed what did not end within %.0f s: %s', _STOP_TIMEOUT_S, process.args
+        )
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -8,7 +8,6 @@ from pathlib import Path
 import sys
 import time
 
-import rclpy
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -20,6 +19,7 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from mtl_perception.recordings.bags import BagReader, BagTopic, RawMessage
+from mtl_perception.ros import ros_process
 
 _CLOCK = '/clock'
 # for the last messages to arrive before the publishers go
@@ -197,26 +197,24 @@ def main(args: Sequence[str] | None = None) -> int:
     """Play until the end or Ctrl-C; give the exit status: 0, or 1 after a sentence on why."""
     arguments = sys.argv[1:] if args is None else list(args)
     parsed = _parser().parse_args(remove_ros_args(arguments))
-    player: BagPlayer | None = None
-    rclpy.init(args=arguments)
+    values = {name: getattr(parsed, name) for name in PlayOptions.__dataclass_fields__}
     try:
-        values = {name: getattr(parsed, name) for name in PlayOptions.__dataclass_fields__}
         options = PlayOptions(**values)
-        with BagReader(parsed.bag) as reader:
-            player = BagPlayer(reader, options)
-            player.wait_for_subscribers()
-            player.play()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with BagReader(parsed.bag) as reader, ros_process(arguments):
+            _play(BagPlayer(reader, options))
     except (OSError, ValueError) as error:
         print(f'bag_player: {error}', file=sys.stderr)
         return 1
-    finally:
-        if player is not None:
-            print(f'bag_player: {player.published} messages published')
-            player.destroy_node()
-        rclpy.try_shutdown()
     return 0
+
+
+def _play(player: BagPlayer) -> None:
+    try:
+        player.wait_for_subscribers()
+        player.play()
+    finally:
+        print(f'bag_player: {player.published} messages published')
+        player.destroy_node()
 
 
 def message_class(name: str) -> type:

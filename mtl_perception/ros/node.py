@@ -11,6 +11,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
+from mtl_perception.ros import ros_process
 from mtl_perception.ros.health.diagnostics import Diagnostics
 from mtl_perception.ros.parameters import DeclaredParameters
 from mtl_perception.ros.pipeline.recovering_engine import empty_caches
@@ -152,25 +153,18 @@ class _ForwardToRos(logging.Handler):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
-    rclpy.init(args=args)
-    executor = SingleThreadedExecutor()
-    node: PerceptionNode | None = None
-    try:
+    with ros_process(args) as executor:
         node = PerceptionNode()
         logging.getLogger('mtl_perception').addHandler(_ForwardToRos(node))
         executor.add_node(node)
         if node.get_parameter('autostart').value:
             executor.create_task(node.start)
-        _spin(executor, node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        if node is not None:
+        try:
+            _spin(executor, node)
+        finally:
             node.destroy_node()
-        rclpy.try_shutdown()
-        # what is left goes with the process; collecting it would take seconds
-        gc.freeze()
+    # what is left goes with the process; collecting it would take seconds
+    gc.freeze()
 
 
 def _spin(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:

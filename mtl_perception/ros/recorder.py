@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 import time
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES, TopicQos
+from mtl_perception.ros import ros_process
 from mtl_perception.ros.bag_player import message_class
 
 # messages that wait to be written; the disk may pause
@@ -68,18 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('topics', nargs='+', metavar='TOPIC', help='with leading slash')
     parser.add_argument('--storage', choices=STORAGES, default=STORAGES[0])
     options = parser.parse_args(arguments)
-    rclpy.init()
-    executor = SingleThreadedExecutor()
-    with BagWriter(options.bag, options.storage) as writer:
-        node = Recorder(writer, options.topics)
-        executor.add_node(node)
-        try:
-            executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass
-        finally:
-            executor.shutdown()
-            rclpy.try_shutdown()
+    with BagWriter(options.bag, options.storage) as writer, ros_process() as executor:
+        executor.add_node(Recorder(writer, options.topics))
+        executor.spin()
     for topic, count in writer.counts.items():
         print(f'{count:6} {topic}')
 

@@ -16,6 +16,8 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 
 from .report import draw, measure, Recording
 
+# lines of the node's log that an error repeats
+_TAIL = 8
 IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
@@ -99,5 +101,6 @@ def _counters(log: Path) -> dict[str, int]:
     """Read the node's own count of what became of the frames off the last line that has it."""
     lines = [line for line in log.read_text().splitlines() if ' received, ' in line]
     if not lines:
-        raise ValueError(f'the node did not count its frames; see {log}')
+        end = ' | '.join(log.read_text().splitlines()[-_TAIL:])
+        raise ValueError(f'the node did not count its frames; {log} ends with: {end}')
     return {name: int(count) for count, name in re.findall(r'(\d+) (\w+)(?:,|$)', lines[-1])}

@@ -14,13 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mtl_perception.products import CLOUDS, DEPTH, LABELS, POINTS
+from mtl_perception.ros import ros_process
 
 _OUTPUTS = (LABELS, DEPTH, POINTS)
 _PICTURES = 16
@@ -123,18 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--rate', type=float, default=10.0, help='pictures a second; 0: flat out')
     parser.add_argument('--outputs', nargs='+', default=_OUTPUTS, help='topics to wait for')
     options = parser.parse_args(arguments)
-    rclpy.init()
-    executor = SingleThreadedExecutor()
-    try:
+    with ros_process() as executor:
         # the executor itself does not keep it
         probe = Probe((options.width, options.height), options.rate, options.outputs)
         executor.add_node(probe)
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        rclpy.try_shutdown()
 
 
 def _draw(size: tuple[int, int]) -> list[Image]:

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 import time
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
 from mtl_perception.label_space import label_space
+from mtl_perception.ros import ros_process
 from mtl_perception.ros.bag_player import message_class
 from mtl_perception.viewing.bag import add_viewing_arguments, choose_topics
 from mtl_perception.viewing.screen import find_viewer, open_live, take_screenshot
@@ -72,21 +72,16 @@ def main(args: Sequence[str] | None = None) -> int:
     """Show until the window is closed, Ctrl-C, or the seconds are over; give the exit status."""
     arguments = sys.argv[1:] if args is None else list(args)
     options = _parser().parse_args(remove_ros_args(arguments))
-    rclpy.init(args=arguments)
-    executor = SingleThreadedExecutor()
     try:
         find_viewer()
-        node = Viewer()
-        executor.add_node(node)
-        return _run(node, executor, options)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
+        with ros_process(arguments) as executor:
+            node = Viewer()
+            executor.add_node(node)
+            return _run(node, executor, options)
     except (OSError, ValueError) as error:
         print(f'perception_viewer: {error}', file=sys.stderr)
         return 1
-    finally:
-        executor.shutdown()
-        rclpy.try_shutdown()
+    return 0
 
 
 def _run(node: Viewer, executor: SingleThreadedExecutor, options: argparse.Namespace) -> int:
