@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+from bag_contents import read_back
 import cv2
 from made_drive import (
     D,
@@ -27,16 +28,6 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 
 LEFT = '/kitti/camera_color_left'
 RIGHT = '/kitti/camera_color_right'
-
-
-def read_back(path: Path) -> dict[str, list[tuple[int, Any]]]:
-    """Read all messages by topic, as another program would."""
-    messages: dict[str, list[tuple[int, Any]]] = {}
-    with AnyReader([path]) as reader:
-        for connection, stamp_ns, data in reader.messages():
-            message = reader.deserialize(data, connection.msgtype)
-            messages.setdefault(connection.topic, []).append((stamp_ns, message))
-    return messages
 
 
 def stamp_ns(message: Any) -> int:

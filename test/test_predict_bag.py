@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+from bag_contents import read_back
 import cv2
 from made_drive import HEIGHT, make_drive, P, picture_of, stamp_of, WIDTH
 from made_engine import depth_of, labels_of, MadeEngine, NEAREST_M, TRAINING_F_PX
@@ -27,15 +28,6 @@ def kitti_bag(folder: Path, right: bool = False, compressed: bool = False) -> Pa
     drive = read_drive(make_drive(folder, right=right))
     kitti_to_bag(drive, folder / 'kitti', KittiOptions(compressed=compressed))
     return folder / 'kitti'
-
-
-def read_back(path: Path) -> dict[str, list[tuple[int, Any]]]:
-    messages: dict[str, list[tuple[int, Any]]] = {}
-    with AnyReader([path]) as reader:
-        for connection, stamp_ns, data in reader.messages():
-            message = reader.deserialize(data, connection.msgtype)
-            messages.setdefault(connection.topic, []).append((stamp_ns, message))
-    return messages
 
 
 def array_of(image: Any, dtype: type) -> np.ndarray:
