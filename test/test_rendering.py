@@ -1,6 +1,7 @@
 """Rendered frames: their geometry is exact, and they are what the seed says."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -161,6 +162,22 @@ def test_every_kind_of_street_and_class_comes_up() -> None:
     assert seen == set(IDS.values())
 
 
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_a_queue_stands_close_and_nobody_in_another(seed: int) -> None:
+    ranges = replace(Ranges(), queues=1.0, queue_speed_mps=(0.0, 0.0), parked=(0.0, 0.0))
+    scene = draw_scene(np.random.default_rng(seed), ranges)
+    ends = []
+    for mover in scene.movers:
+        xs = mover.part.mesh.vertices['position'][:, 0]
+        # people are in the way as well
+        if abs(mover.t - scene.lane_t) < 0.7 and np.ptp(xs) > 3:
+            ends.append((mover.s + xs.min(), mover.s + xs.max()))
+    gaps = [after[0] - before[1] for before, after in pairwise(sorted(ends))]
+    assert len(gaps) > 5
+    # a vehicle need not lie about its middle
+    assert 0.5 < min(gaps) < max(gaps) < 9
+
+
 def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:
     frame = still[0]
     rendered.studio()
@@ -180,9 +197,9 @@ def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -
 def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     rendered.studio()
     camera = Intrinsics(180.0, 180.0, 155.0, 47.0, 310, 94)
-    dataset.render(tmp_path, range(1), camera, processes=1, samples=1)
+    dataset.render(tmp_path, range(1), camera, Ranges(), processes=1, samples=1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'images').iterdir()}
-    dataset.render(tmp_path, range(2), camera, processes=1, samples=1)
+    dataset.render(tmp_path, range(2), camera, Ranges(), processes=1, samples=1)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert dataset.write_index(tmp_path) == 2 * len(before)
     sheet = cv2.imread(str(dataset.write_contact_sheet(tmp_path)))

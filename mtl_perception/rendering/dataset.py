@@ -3,6 +3,7 @@
 import argparse
 from concurrent.futures import as_completed, ProcessPoolExecutor
 import csv
+from dataclasses import replace
 import multiprocessing
 import os
 from pathlib import Path
@@ -26,7 +27,7 @@ from mtl_perception.visualization import colour_depth, colour_labels
 
 from .drive import Frame, Studio, VIEWS_PER_SCENE
 from .opengl.renderer import SKY
-from .ranges import KITTI_CAMERA
+from .ranges import KITTI_CAMERA, Ranges
 
 SOURCE, LABEL_SPACE, LICENCE = 'rendered', 'road8', 'Apache-2.0'
 # the pose takes points of the optical frame to the scene's frame: 3 x 4 numbers, row by row
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('folder', type=Path, help='folder to write; goes on where it stopped')
     parser.add_argument('--frames', type=int, default=2000)
     parser.add_argument('--seed', type=int, default=0, help='of the first scene')
+    parser.add_argument(
+        '--queues', type=float, default=0.0, help='share of the scenes with a traffic jam'
+    )
     parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
     parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')
     parser.add_argument(
@@ -63,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
     scenes = -(-arguments.frames // VIEWS_PER_SCENE)
     seeds = range(arguments.seed, arguments.seed + scenes)
-    render(arguments.folder, seeds, camera, arguments.processes, arguments.samples)
+    ranges = replace(Ranges(), queues=arguments.queues)
+    render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)
     print(f'wrote {arguments.folder}/index.csv with {count} frames; look at {sheet}')
@@ -71,7 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def render(
-    folder: Path, seeds: range, camera: Intrinsics, processes: int, samples: int = 2
+    folder: Path,
+    seeds: range,
+    camera: Intrinsics,
+    ranges: Ranges,
+    processes: int,
+    samples: int = 2,
 ) -> None:
     """Render the scenes of seeds that folder does not hold yet."""
     (folder / 'scenes').mkdir(parents=True, exist_ok=True)
@@ -82,7 +92,7 @@ def render(
         processes,
         mp_context=multiprocessing.get_context('spawn'),
         initializer=_open_studio,
-        initargs=(camera, samples),
+        initargs=(camera, ranges, samples),
     ) as pool:
         work = [pool.submit(_render_scene, folder, seed) for seed in missing]
         bar = tqdm(total=len(seeds), initial=len(seeds) - len(missing), unit='scene')
@@ -121,10 +131,10 @@ def write_contact_sheet(folder: Path) -> Path:
     return folder / write_image(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
 
 
-def _open_studio(camera: Intrinsics, samples: int) -> None:
+def _open_studio(camera: Intrinsics, ranges: Ranges, samples: int) -> None:
     global _studio
     cv2.setNumThreads(1)
-    _studio = Studio(camera, samples=samples)
+    _studio = Studio(camera, ranges, samples)
 
 
 def _render_scene(folder: Path, seed: int) -> None:

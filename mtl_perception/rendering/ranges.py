@@ -39,6 +39,11 @@ class Ranges:
     # how full the scene is
     parked: Range = (0.0, 0.85)
     traffic_spacing: Range = (9.0, 70.0)
+    # how often traffic has come to a standstill, and how then: close, and with many lorries
+    queues: float = 0.0
+    queue_spacing: Range = (1.5, 7.0)
+    queue_speed_mps: Range = (0.0, 3.0)
+    queue_lorries: float = 0.4
     people_per_100_m: Range = (0.0, 9.0)
     trees_per_100_m: Range = (0.0, 14.0)
 

@@ -79,14 +79,13 @@ def _car(rng: Generator, heavy: float = 0.0) -> Part:
 
 def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> list[Mover]:
     """Drive cars in every lane, those of the camera's lane at about its speed."""
+    lanes = _lanes(street, lane_t)
+    # no draw where there are none, so that a seed stays the scene that it was
+    if ranges.queues > 0 and rng.random() < ranges.queues:
+        return [mover for t in lanes for mover in _queue(rng, ranges, t)]
     heavy = {'highway': 0.3, 'city': 0.12, 'rural': 0.12}.get(street.kind, 0.04)
-    width = 2 * street.half_width / street.lanes
-    lanes = {lane_t, -lane_t}
-    if street.lanes > 2:
-        centres = street.half_width - width * (np.arange(street.lanes) + 0.5)
-        lanes |= {float(c) for c in centres if abs(abs(c) - abs(lane_t)) > 2.2}
     movers = []
-    for t in sorted(lanes):
+    for t in lanes:
         if rng.random() < 0.25:
             continue
         spacing = float(rng.uniform(*ranges.traffic_spacing))
@@ -94,19 +93,38 @@ def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> li
         # nothing stands where the camera drives
         s = float(rng.uniform(7, 40)) if t == lane_t else float(rng.uniform(-10, 30))
         while s < AHEAD_M - 80:
-            forward = t < 0
-            movers.append(
-                Mover(
-                    _car(rng, heavy),
-                    s,
-                    t + float(rng.normal(0, 0.12)),
-                    speed if forward else -speed,
-                    0.0 if forward else np.pi,
-                    0.0,
-                )
-            )
+            movers.append(_driving(rng, _car(rng, heavy), s, t, speed))
             s += 6 + spacing * float(rng.uniform(0.5, 1.6))
     return movers
+
+
+def _lanes(street: Street, lane_t: float) -> list[float]:
+    width = 2 * street.half_width / street.lanes
+    lanes = {lane_t, -lane_t}
+    if street.lanes > 2:
+        centres = street.half_width - width * (np.arange(street.lanes) + 0.5)
+        lanes |= {float(c) for c in centres if abs(abs(c) - abs(lane_t)) > 2.2}
+    return sorted(lanes)
+
+
+def _queue(rng: Generator, ranges: Ranges, t: float) -> list[Mover]:
+    """Let a lane stand nearly still, bumper to bumper, from behind the camera on."""
+    movers = []
+    speed, s = float(rng.uniform(*ranges.queue_speed_mps)), float(rng.uniform(-20, 0))
+    while s < AHEAD_M - 80:
+        part = _car(rng, ranges.queue_lorries)
+        length = float(np.ptp(part.mesh.vertices['position'][:, 0]))
+        movers.append(_driving(rng, part, s + length / 2, t, speed))
+        s += length + float(rng.uniform(*ranges.queue_spacing))
+    return movers
+
+
+def _driving(rng: Generator, part: Part, s: float, t: float, speed_mps: float) -> Mover:
+    """Let a vehicle drive along its lane, which leads ahead right of the middle."""
+    forward = t < 0
+    place = t + float(rng.normal(0, 0.12))
+    turn = 0.0 if forward else np.pi
+    return Mover(part, s, place, speed_mps if forward else -speed_mps, turn, 0.0)
 
 
 def walkers(street: Street, rng: Generator, ranges: Ranges) -> list[Mover]:
