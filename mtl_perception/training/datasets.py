@@ -81,11 +81,9 @@ def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) ->
         return np.zeros(size, np.int64)
     source = label_space(row.label_space)
     allowed = source.allowed_classes(space)[labels]
-    road, sidewalk = source.id_of('road'), source.id_of('sidewalk')
-    if row.label_source == TEACHER and road is not None and sidewalk is not None:
-        table = source.allowed_classes(space)
-        doubtful = _doubtful_road(labels, source.names) | (labels == sidewalk)
-        allowed[doubtful] = table[road] | table[sidewalk]
+    if row.label_source == TEACHER and {'road', 'sidewalk'} <= set(source.names):
+        # "one of both" would teach that it is the more frequent of them
+        allowed[_doubtful_road(labels, source.names)] = 0
     return allowed
 
 
