@@ -15,6 +15,7 @@ from mtl_perception.network.rounding import round_depthwise
 from mtl_perception.network.savings import FusedNetwork, save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
+from .byte_pooling import pool_in_bytes
 from .cache import artefact_key, load_artefact, store_artefact
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def convert(network: DeployedNetwork, shape: Shape, half: bool = False) -> openv
     """Turn a network into a model with outputs named as its fields; half if bf16 will run it."""
     fused = FusedNetwork.of(save_work(network))
     if half:
+        pool_in_bytes(fused.network)
         round_depthwise(fused.network, torch.bfloat16)
     example = torch.zeros((*shape, 3), dtype=torch.uint8)
     with torch.no_grad():
@@ -81,10 +83,30 @@ def convert(network: DeployedNetwork, shape: Shape, half: bool = False) -> openv
         model = openvino.convert_model(torch.export.export(fused, (example,)))
     # the conversion leaves all sizes open, and fewer operations can be fused then
     model.reshape([*shape, 3])
+    _keep_bytes(model)
     names = [name for name in FIELDS if getattr(outputs, name) is not None]
     for output, name in zip(model.outputs, names, strict=True):
         output.get_tensor().set_names({name})
     return model
+
+
+def _keep_bytes(model: openvino.Model) -> None:
+    """Pool bytes as bytes: drop the conversions around pools, which only PyTorch needs."""
+    for node in model.get_ordered_ops():
+        if not node.get_input_size():
+            continue
+        before = node.input_value(0).get_node()
+        if node.get_type_name() == 'MaxPool':
+            if _converts(before) and before.get_input_element_type(0) == openvino.Type.u8:
+                node.input(0).replace_source_output(before.input_value(0))
+            node.validate_and_infer_types()
+        elif _converts(node) and before.get_type_name() == 'MaxPool':
+            if node.get_element_type() == before.get_output_element_type(0):
+                node.output(0).replace(node.input_value(0))
+
+
+def _converts(node: openvino.Node) -> bool:
+    return bool(node.get_type_name() == 'Convert')
 
 
 def _export(compiled: openvino.CompiledModel) -> bytes:
