@@ -27,7 +27,8 @@ class BytePooling(nn.Module):
     maximum; of a minimum if the factor is negative. So nothing but maxima and reflections of
     bytes, which are exact, lies between the first rounding and the sum, which has all factors:
 
-        x + a max(x) + b max(a max(x)) + ..., where max(-x) = -min(x) and min(x) = 255 - max(255 - x)
+        x + a max(x) + b max(a max(x)) + ...
+        max(-x) = -min(x), and of bytes min(x) = 255 - max(255 - x)
     """
 
     offset: Tensor
@@ -58,9 +59,8 @@ class BytePooling(nn.Module):
             # 255 - b is b with all bits turned over
             reflection: Tensor = getattr(self, f'reflection{stage}')
             pooled.append(pool_bytes(pooled[-1] ^ reflection))
-        # the last stage first: a compiler then takes the whole sum as one pass over the bytes
         total = steps * _STEP + self.offset
-        for stage in reversed(range(self.stages)):
+        for stage in range(self.stages):
             total = total + pooled[stage].float() * getattr(self, f'scale{stage}')
         return total
 
