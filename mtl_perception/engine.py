@@ -13,7 +13,8 @@ import torch
 
 from .backends import CPU_ONLY, create_backend, Source
 from .backends.compiled import CompiledNetworks
-from .model_card import load_network
+from .backends.quantisation import read_ranges
+from .model_card import find_weights, load_network
 from .network.deployed import FIELDS_OF_TASK
 
 log = logging.getLogger(__name__)
@@ -59,19 +60,21 @@ class Engine:
         or one of backends.PRECISIONS. Scale, above 0 and at most 1, reduces pictures before they
         are looked at, and Predictions with them; depth stays metric. With in_background what was
         not warmed up is compiled beside the running engine. Raises FileNotFoundError or
-        ValueError if the weights or their card are missing, torn or do not fit each other,
+        ValueError if the weights, their card or int8's ranges are missing, torn or do not fit,
         ValueError if one of the rest is unknown or they do not go together, ModuleNotFoundError
         if the backend's library is not installed.
         """
         if not 0 < scale <= 1:
             raise ValueError(f'scale is {scale}; expected above 0 and at most 1')
-        self.card, network = load_network(weights)
+        path = find_weights(weights)
+        self.card, network = load_network(path)
         self.scale = scale
         if device == 'auto' and backend in CPU_ONLY:
             device = 'cpu'
         self._backend = create_backend(backend, choose_device(device), precision)
         deployed = self.card.deploy(network)
-        self.source = Source(deployed, f'{self.card}, sky {deployed.sky}')
+        ranges = read_ranges(path, self.card.sha256) if precision == 'int8' else None
+        self.source = Source(deployed, f'{self.card}, sky {deployed.sky}', ranges)
         self._compiled = CompiledNetworks(self._backend, self.source, in_background)
 
     @property

@@ -97,8 +97,8 @@ def test_the_data_sets_page_has_each_label_space_and_where_it_maps_to() -> None:
 
 def test_the_limits_page_has_the_licence_of_each_card() -> None:
     table = section('limits.md', 'Licences')
-    for path in (ROOT / 'weights').glob('*.yaml'):
-        card = yaml.safe_load(path.read_text())
+    for path in (ROOT / 'weights').glob('*.safetensors'):
+        card = yaml.safe_load(path.with_suffix('.yaml').read_text())
         assert f'| `{card["name"]}` | {card["licence"]} |' in table
 
 

@@ -1,6 +1,6 @@
 """Backends: runtimes that compile a DeployedNetwork and run batches of one shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,6 +30,8 @@ class Source:
 
     network: DeployedNetwork
     identity: str
+    # of what enters the convolutions that int8 rounds, see quantisation; None where none are known
+    ranges: Mapping[str, tuple[float, float]] | None = None
 
 
 class Backend(Protocol):
@@ -47,7 +49,7 @@ class Backend(Protocol):
 # name -> library that it needs; each lives in the module <name>_backend
 LIBRARIES = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxruntime'}
 CPU_ONLY = ('openvino',)
-PRECISIONS = ('fp32', 'bf16', 'fp16')
+PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
 
 
 def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:

@@ -29,6 +29,11 @@ VERBS = {
         'labels, depth and overlays of pictures, folders, videos and bags',
         f'{_ROOM}.predict',
     ),
+    'quantise': Verb(
+        'find what weights need to run in int8, and check what it loses',
+        f'{_ROOM}.quantise',
+        'openvino',
+    ),
     'render': Verb(
         'render street scenes with exact labels, depth and normals',
         'mtl_perception.rendering.dataset',

@@ -103,7 +103,7 @@ def available_engines(weights: str, device: str) -> list[Engine]:
     for backend, precision in itertools.product(LIBRARIES, PRECISIONS):
         try:
             engine = Engine(weights, device, backend, precision)
-        except (ValueError, ModuleNotFoundError) as error:
+        except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
             log.info('without %s %s: %s', backend, precision, error)
             continue
         engines.append(engine)
