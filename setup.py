@@ -42,7 +42,7 @@ setup(
         (f'{SHARE}/config', glob('config/*.*')),
         (f'{SHARE}/config/consumers', glob('config/consumers/*.yaml')),
         (f'{SHARE}/config/security', glob('config/security/*.xml')),
-        (f'{SHARE}/config/training', glob('config/training/*.yaml')),
+        (f'{SHARE}/config/training', glob('config/training/*.*')),
         (f'{SHARE}/weights', glob('weights/*')),
         *(
             (f'{SHARE}/{folder}', [str(path) for path in Path(folder).iterdir() if path.is_file()])
