@@ -1,6 +1,6 @@
 """Backends: runtimes that compile a DeployedNetwork and run batches of one shape."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.network.deployed import DeployedNetwork
+
+from .quantisation import Ranges
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class Source:
     network: DeployedNetwork
     identity: str
     # of what enters the convolutions that int8 rounds, see quantisation; None where none are known
-    ranges: Mapping[str, tuple[float, float]] | None = None
+    ranges: Ranges | None = None
 
 
 class Backend(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
@@ -172,11 +172,9 @@ def _spin(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
     while rclpy.ok():
         try:
             executor.spin()
-        except ExternalShutdownException:
-            raise
         except Exception as error:
-            # as rclpy's own about a /clock before 1970; SIGTERM within a transition raises, too,
-            # but leaves no context to go on with
+            # as rclpy's own about a /clock before 1970; a signal raises, too, between callbacks or
+            # within one, but leaves no context to go on with
             if rclpy.ok():
                 node.get_logger().error(
                     f'an error in a callback: {type(error).__name__}: {error}',

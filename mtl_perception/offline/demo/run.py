@@ -99,8 +99,9 @@ def _play_and_record(
 
 def _counters(log: Path) -> dict[str, int]:
     """Read the node's own count of what became of the frames off the last line that has it."""
-    lines = [line for line in log.read_text().splitlines() if ' received, ' in line]
+    said = log.read_text().splitlines()
+    lines = [line for line in said if ' received, ' in line]
     if not lines:
-        end = ' | '.join(log.read_text().splitlines()[-_TAIL:])
+        end = ' | '.join(said[-_TAIL:])
         raise ValueError(f'the node did not count its frames; {log} ends with: {end}')
     return {name: int(count) for count, name in re.findall(r'(\d+) (\w+)(?:,|$)', lines[-1])}
