@@ -5,7 +5,7 @@ from typing import Any
 
 from mtl_perception.ros.calibration.scale_check import Scale
 from mtl_perception.ros.health.causes import CameraState
-from mtl_perception.ros.health.measurements import Counters, Interval
+from mtl_perception.ros.health.measurements import Counters, Interval, Summary
 from mtl_perception.ros.parameters import Parameters
 
 FINE = Interval(
@@ -13,8 +13,7 @@ FINE = Interval(
     counters=Counters(received=10, answered=8, skipped=2),
     since_image_s=0.1,
     active_s=60.0,
-    end_to_end_ms=(40.0, 60.0),
-    network_ms=30.0,
+    times=Summary(5.0, 30.0, 40.0, 60.0),
     stamp_age_s=0.05,
     size=(640, 480),
     former_size=None,

@@ -151,6 +151,7 @@ def test_a_camera_that_serves_reports_rates_and_times(robot: Patient) -> None:
     status = robot.wait_for_status(CAMERA, OK, 'serving')
     values = {one.key: one.value for one in status.values}
     assert float(values['images per second']) > 0
+    assert float(values['longest wait for the network (ms)']) >= 0
     assert 0 < float(values['network (ms)']) <= float(values['end to end (ms)'])
     assert 0 < float(values['now - stamp (ms)']) < 60_000
     assert (values['size'], values['bad']) == ('160x96', '0')

@@ -3,7 +3,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from mtl_perception.ros.health import measurements as module
-from mtl_perception.ros.health.measurements import Counters, Measurements
+from mtl_perception.ros.health.measurements import Counters, Measurements, Summary, Times
 
 
 @pytest.fixture
@@ -24,21 +24,21 @@ def test_an_interval_has_what_happened_since_the_last(clock: list[float]) -> Non
     measured = Measurements()
     for latency_ms in (10.0, 20.0, 30.0):
         measured.count('received')
-        measured.answered(latency_ms, latency_ms / 2, stamp_age_s=0.5)
+        measured.answered(Times(latency_ms / 4, latency_ms / 2, latency_ms), stamp_age_s=0.5)
     measured.count('received')
     measured.count('bad', 'torn')
     clock[0] += 2.0
     interval = measured.take()
     assert (interval.seconds, interval.active_s, interval.since_image_s) == (2.0, 2.0, 2.0)
     assert interval.counters == Counters(received=4, answered=3, bad=1)
-    assert interval.end_to_end_ms == pytest.approx((20.0, 29.0))
-    assert (interval.network_ms, interval.stamp_age_s) == (10.0, 0.5)
+    assert interval.times == Summary(7.5, 10.0, 20.0, pytest.approx(29.0))
+    assert interval.stamp_age_s == 0.5
     assert interval.last_fault == 'torn'
     clock[0] += 1.0
     quiet = measured.take()
     assert (quiet.seconds, quiet.active_s, quiet.since_image_s) == (1.0, 3.0, 3.0)
     assert quiet.counters == Counters()
-    assert (quiet.end_to_end_ms, quiet.network_ms, quiet.stamp_age_s) == (None, None, None)
+    assert (quiet.times, quiet.stamp_age_s) == (None, None)
     assert measured.counters == Counters(received=4, answered=3, bad=1)
 
 

@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from ros_client import TIMEOUT_S, Watched
 
 from mtl_perception.engine import Prediction
-from mtl_perception.ros.pipeline.pipeline import Frame, Pipeline, Received
+from mtl_perception.ros.pipeline.pipeline import Frame, Pass, Pipeline, Received
 
 Pictures = Sequence[NDArray[np.uint8]]
 
@@ -40,9 +40,10 @@ class FakeCamera(Watched):
         fields = frozenset({'labels'} if number < 100 else ())
         return Frame(number, picture, received.received_s, frozenset(), fields)
 
-    def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
+    def answer(self, frame: Frame, prediction: Prediction | None, through: Pass) -> None:
         if prediction is not None:
             assert (prediction.labels == frame.picture[..., 0]).all()
+        assert frame.received_s <= through.began_s <= through.ended_s
         with self.changed:
             self.answered.append((frame.header, prediction is not None))
             self.changed.notify_all()

@@ -42,6 +42,7 @@ def test_a_camera_reports_rates_times_and_counts() -> None:
         'bad': '0',
         'failed': '0',
         'size': '640x480',
+        'longest wait for the network (ms)': '5.0',
         'network (ms)': '30.0',
         'end to end (ms)': '40.0',
         'end to end, p95 (ms)': '60.0',
@@ -60,7 +61,7 @@ def test_the_age_of_a_stamp_of_another_clock_is_no_number() -> None:
 
 
 def test_what_is_not_measured_is_left_out() -> None:
-    idle = state(counters=Counters(5, unwanted=5), end_to_end_ms=None, network_ms=None, size=None)
+    idle = state(counters=Counters(5, unwanted=5), times=None, size=None)
     made = camera_status('camera', '', idle, paused=False)
     assert made.message == 'waiting: nobody subscribes to its outputs'
     assert not {'network (ms)', 'end to end (ms)', 'size'} & values_of(made).keys()

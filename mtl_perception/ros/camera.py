@@ -23,13 +23,13 @@ from mtl_perception.products import (
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.scale_check import nanoseconds, ScaleCheck
 from mtl_perception.ros.health.causes import CameraState
-from mtl_perception.ros.health.measurements import Counters, Measurements
+from mtl_perception.ros.health.measurements import Counters, Measurements, Times
 from mtl_perception.ros.incoming import CameraInputs
 from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
 from mtl_perception.ros.parameters.settings import depth_factor, product_settings
 from mtl_perception.ros.pipeline.decoding import picture_of
-from mtl_perception.ros.pipeline.pipeline import Frame, Received
+from mtl_perception.ros.pipeline.pipeline import Frame, Pass, Received
 
 _THROTTLE_S = 5.0
 _WARN_EVERY_S = 60.0
@@ -152,7 +152,7 @@ class Camera:
             fields=self._fields_of(wanted.difference(CLOUDS if lack else ())),
         )
 
-    def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
+    def answer(self, frame: Frame, prediction: Prediction | None, through: Pass) -> None:
         """Publish what is made of a frame."""
         height, width = frame.picture.shape[:2]
         calibration, parameters = self._infos.of(width, height), self._parameters()
@@ -172,8 +172,12 @@ class Camera:
             self._outputs.publish(
                 frame.header, products(frame.picture, prediction, wanted, rays, settings)
             )
-        ended_ms = (time.monotonic() - frame.received_s) * 1e3
-        self._measured.answered(ended_ms, network_ms, self._age_s(frame.header))
+        times = Times(
+            waited_ms=(through.began_s - frame.received_s) * 1e3,
+            network_ms=(through.ended_s - through.began_s) * 1e3,
+            end_to_end_ms=(time.monotonic() - frame.received_s) * 1e3,
+        )
+        self._measured.answered(times, self._age_s(frame.header))
         if prediction is not None and parameters.lidar_check:
             self._check_scale(frame, prediction, factor, intrinsics)
 

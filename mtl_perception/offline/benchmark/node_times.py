@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 import re
+import statistics
 import subprocess
 import time
 
@@ -51,11 +53,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A row, the greatest age of an answered frame, and the growth of memory in kB a frame."""
+    """A row, the greatest age of an answered frame, and the growth of memory in kB a frame.
+
+    By the node's own diagnostics, how long a frame waited for the network at most, and how long
+    it was in it, as a median; NaN where they said nothing.
+    """
 
     row: NodeTime
     oldest_ms: float
     growth_kb: float
+    longest_wait_ms: float
+    network_ms: float
 
 
 class BenchmarkedNode:
@@ -91,12 +99,8 @@ class BenchmarkedNode:
                 log, lambda last: last.t_s >= begin.t_s + load.seconds, load.seconds + _PATIENCE_S
             )
             used_s, grown_mb = cpu_s(node.pid) - used_s, resident_mb(node.pid) - memory_mb
-        latencies_ms = [
-            ms
-            for second in read_probe(log)
-            if begin.t_s < second.t_s <= end.t_s
-            for ms in second.latencies_ms
-        ]
+        served = [one for one in read_probe(log) if begin.t_s < one.t_s <= end.t_s]
+        latencies_ms = [ms for second in served for ms in second.latencies_ms]
         if not latencies_ms:
             raise TimeoutError(f'the node did not answer for {load.seconds:g} s; see {log}')
         p50, p95, oldest = np.percentile(latencies_ms, (50, 95, 100))
@@ -111,7 +115,15 @@ class BenchmarkedNode:
             cpu_percent=100 * used_s / seconds,
             rss_mb=memory_mb + grown_mb,
         )
-        return Measurement(row, float(oldest), 1024 * grown_mb / len(latencies_ms))
+        waits = [one.longest_wait_ms for one in served if one.longest_wait_ms is not None]
+        network = [one.network_ms for one in served if one.network_ms is not None]
+        return Measurement(
+            row=row,
+            oldest_ms=float(oldest),
+            growth_kb=1024 * grown_mb / len(latencies_ms),
+            longest_wait_ms=max(waits, default=math.nan),
+            network_ms=statistics.median(network) if network else math.nan,
+        )
 
 
 def _dropped(second: Second) -> int:

@@ -105,6 +105,7 @@ def _cell(value: Any) -> str:
 def _aside(one: Measurement) -> str:
     rate = 'flat out' if one.row.rate_hz is None else f'at {one.row.rate_hz:g} Hz'
     return (
-        f'{rate}: the oldest answered frame was {one.oldest_ms:.0f} ms old; memory grew by '
-        f'{one.growth_kb:.1f} kB a frame'
+        f'{rate}: the oldest answered frame was {one.oldest_ms:.0f} ms old; frames waited '
+        f'{one.longest_wait_ms:.0f} ms at most for the network, which took '
+        f'{one.network_ms:.1f} ms; memory grew by {one.growth_kb:.1f} kB a frame'
     )

@@ -16,13 +16,18 @@ _LEAST_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Second:
-    """One line of the probe: counts so far, and the latencies of the second's answers."""
+    """One line of the probe: counts so far, and the latencies of the second's answers.
+
+    The last two are what the node's diagnostics said of a second, None before they came.
+    """
 
     t_s: float
     sent: int
     answered: int
     waiting: int
     latencies_ms: tuple[float, ...]
+    network_ms: float | None = None
+    longest_wait_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A camera and a consumer in one process: how the node answers, second by second.
 
-Each line of the output is JSON: the time since the start, pictures sent and answered so far, and
-the latencies of the second's answers.
+Each line of the output is JSON: the time since the start, pictures sent and answered so far, the
+latencies of the second's answers, and what the node said of itself last.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import cv2
+from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -20,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mtl_perception.products import CLOUDS, DEPTH, LABELS, POINTS
 from mtl_perception.ros import ros_process
+from mtl_perception.ros.health.report import NETWORK_MS, WAITED_MS
 
 _OUTPUTS = (LABELS, DEPTH, POINTS)
 _PICTURES = 16
@@ -54,11 +56,13 @@ class Probe(Node):  # type: ignore[misc]
         self._latencies_ms: list[float] = []
         self._began_s: float | None = None
         qos = QoSProfile(depth=5)
+        self._own_ms: dict[str, float] = {}
         self._images = self.create_publisher(Image, 'image', qos)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
         for topic in outputs:
             kind = PointCloud2 if topic in CLOUDS else Image
             self.create_subscription(kind, topic, self._receiver(topic), qos)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._read_diagnostics, 5)
         self.create_timer(_PATIENCE_S if self._flat_out else 1.0 / rate_hz, self._on_timer)
         self.create_timer(_CALIBRATE_EVERY_S, self._report)
 
@@ -97,6 +101,14 @@ class Probe(Node):  # type: ignore[misc]
 
         return receive
 
+    def _read_diagnostics(self, message: DiagnosticArray) -> None:
+        values = {one.key: one.value for status in message.status for one in status.values}
+        self._own_ms = {
+            name: float(values[key])
+            for name, key in (('network_ms', NETWORK_MS), ('longest_wait_ms', WAITED_MS))
+            if key in values
+        }
+
     def _report(self) -> None:
         self._infos.publish(self._info)
         if self._began_s is None:
@@ -109,6 +121,7 @@ class Probe(Node):  # type: ignore[misc]
             'answered': self._answered,
             'waiting': len(self._waiting),
             'latencies_ms': [round(latency, 2) for latency in self._latencies_ms],
+            **self._own_ms,
         }
         self._latencies_ms.clear()
         print(json.dumps(line), flush=True)

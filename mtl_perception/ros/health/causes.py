@@ -99,10 +99,11 @@ def _no_camera_info(state: CameraState) -> Iterator[Cause]:
 
 def _late(state: CameraState) -> Iterator[Cause]:
     limit_ms = state.parameters.diagnostics_max_latency_ms
-    if state.interval.end_to_end_ms is not None and state.interval.end_to_end_ms[1] > limit_ms:
+    times = state.interval.times
+    if times is not None and times.end_to_end_p95_ms > limit_ms:
         yield Cause(
             Level.WARN,
-            f'latency is {state.interval.end_to_end_ms[1]:.0f} ms (p95), above '
+            f'latency is {times.end_to_end_p95_ms:.0f} ms (p95), above '
             f'diagnostics.max_latency_ms {limit_ms:g}; use a faster device or smaller images',
         )
 

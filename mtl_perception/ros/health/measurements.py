@@ -1,6 +1,7 @@
 """What is measured of one camera between two reports."""
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 import threading
 import time
 
@@ -40,6 +41,25 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Times:
+    """Of one answer: from arrival to the network, in it, and from arrival to published."""
+
+    waited_ms: float
+    network_ms: float
+    end_to_end_ms: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of the answers of an interval: medians, the 95th percentile, and the longest wait."""
+
+    longest_wait_ms: float
+    network_ms: float
+    end_to_end_ms: float
+    end_to_end_p95_ms: float
+
+
+@dataclass(frozen=True)
 class Interval:
     """What happened since the last report; None where nothing was measured."""
 
@@ -47,19 +67,12 @@ class Interval:
     counters: Counters
     since_image_s: float | None
     active_s: float
-    end_to_end_ms: tuple[float, float] | None  # median, 95th percentile
-    network_ms: float | None
+    times: Summary | None
     stamp_age_s: float | None
     size: tuple[int, int] | None
     former_size: tuple[int, int] | None
     last_fault: str
     last_failure: str
-
-
-@dataclass
-class _Answers:
-    end_to_end_ms: list[float] = field(default_factory=list)
-    network_ms: list[float] = field(default_factory=list)
 
 
 class Measurements:
@@ -71,7 +84,7 @@ class Measurements:
         self._changed = threading.Lock()
         self._began_s = self._taken_s = time.monotonic()
         self._reported = Counters()
-        self._answers = _Answers()
+        self._answers: list[Times] = []
         self._image_s: float | None = None
         self._stamp_age_s: float | None = None
         self._size: tuple[int, int] | None = None
@@ -97,29 +110,26 @@ class Measurements:
                 self._former_size, self._resized_s = self._size, time.monotonic()
             self._size = size
 
-    def answered(self, end_to_end_ms: float, network_ms: float, stamp_age_s: float) -> None:
+    def answered(self, times: Times, stamp_age_s: float) -> None:
         """Note how long an answer took, and how old its stamp was then."""
         with self._changed:
             self.counters.answered += 1
-            self._answers.end_to_end_ms.append(end_to_end_ms)
-            self._answers.network_ms.append(network_ms)
+            self._answers.append(times)
             self._stamp_age_s = stamp_age_s
 
     def take(self) -> Interval:
         """Give what happened since this was last asked."""
         now_s = time.monotonic()
         with self._changed:
-            answers, self._answers = self._answers, _Answers()
-            latencies = answers.end_to_end_ms
+            answers, self._answers = self._answers, []
             recent = now_s - self._resized_s < _RECENT_S
             interval = Interval(
                 seconds=now_s - self._taken_s,
                 counters=self.counters.since(self._reported),
                 since_image_s=None if self._image_s is None else now_s - self._image_s,
                 active_s=now_s - self._began_s,
-                end_to_end_ms=_median_and_p95(latencies) if latencies else None,
-                network_ms=float(np.median(answers.network_ms)) if latencies else None,
-                stamp_age_s=self._stamp_age_s if latencies else None,
+                times=_summary(answers) if answers else None,
+                stamp_age_s=self._stamp_age_s if answers else None,
                 size=self._size,
                 former_size=self._former_size if recent else None,
                 last_fault=self._last_fault,
@@ -129,6 +139,11 @@ class Measurements:
         return interval
 
 
-def _median_and_p95(values: list[float]) -> tuple[float, float]:
-    median, p95 = np.percentile(values, (50, 95))
-    return float(median), float(p95)
+def _summary(answers: Sequence[Times]) -> Summary:
+    median, p95 = np.percentile([one.end_to_end_ms for one in answers], (50, 95))
+    return Summary(
+        longest_wait_ms=max(one.waited_ms for one in answers),
+        network_ms=float(np.median([one.network_ms for one in answers])),
+        end_to_end_ms=float(median),
+        end_to_end_p95_ms=float(p95),
+    )

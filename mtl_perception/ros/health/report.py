@@ -8,6 +8,10 @@ import torch
 from mtl_perception.ros.health.causes import CameraState, Cause, causes_of, is_same_clock, Level
 from mtl_perception.ros.pipeline.recovering_engine import RecoveringEngine
 
+# keys of a camera's status
+WAITED_MS = 'longest wait for the network (ms)'
+NETWORK_MS = 'network (ms)'
+
 
 def camera_status(
     name: str, hardware_id: str, state: CameraState, paused: bool
@@ -75,10 +79,12 @@ def _values(state: CameraState) -> dict[str, str]:
     }
     if interval.size is not None:
         values['size'] = f'{interval.size[0]}x{interval.size[1]}'
-    if interval.end_to_end_ms is not None and interval.network_ms is not None:
-        values['network (ms)'] = f'{interval.network_ms:.1f}'
-        values['end to end (ms)'] = f'{interval.end_to_end_ms[0]:.1f}'
-        values['end to end, p95 (ms)'] = f'{interval.end_to_end_ms[1]:.1f}'
+    if interval.times is not None:
+        times = interval.times
+        values[WAITED_MS] = f'{times.longest_wait_ms:.1f}'
+        values[NETWORK_MS] = f'{times.network_ms:.1f}'
+        values['end to end (ms)'] = f'{times.end_to_end_ms:.1f}'
+        values['end to end, p95 (ms)'] = f'{times.end_to_end_p95_ms:.1f}'
     if interval.stamp_age_s is not None and is_same_clock(interval.stamp_age_s):
         values['now - stamp (ms)'] = f'{interval.stamp_age_s * 1e3:.1f}'
     if state.scale is not None:

@@ -37,13 +37,21 @@ class Frame:
     fields: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Pass:
+    """When a frame went into the network, and came out (monotonic)."""
+
+    began_s: float
+    ended_s: float
+
+
 class Served(Protocol):
     """A camera, as the pipeline sees it; its methods are called in the pipeline's threads."""
 
     def decode(self, received: Received) -> Frame | None:
         """Make a picture of a message; None if it is not to be answered."""
 
-    def answer(self, frame: Frame, prediction: Prediction | None, network_ms: float) -> None:
+    def answer(self, frame: Frame, prediction: Prediction | None, through: Pass) -> None:
         """Publish what is made of a frame; no prediction where it needs none."""
 
     def skip(self) -> None:
@@ -126,9 +134,9 @@ class Pipeline:
                 for camera in frames:
                     camera.fail(error)
                 return
-        network_ms = (time.monotonic() - began_s) * 1e3
+        through = Pass(began_s, time.monotonic())
         for (camera, frame), prediction in zip(frames.items(), predictions, strict=True):
             try:
-                camera.answer(frame, prediction, network_ms)
+                camera.answer(frame, prediction, through)
             except Exception as error:
                 camera.fail(error)
