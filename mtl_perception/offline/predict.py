@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mtl_perception.engine import Engine
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space
 from mtl_perception.messages import ImageFields
@@ -32,6 +31,7 @@ from mtl_perception.recordings.annotations.picture_files import encode_depth
 from mtl_perception.recordings.bags import is_bag
 from mtl_perception.recordings.pictures import open_sources, Source
 
+from .engine_arguments import add_engine_arguments, chosen_engine
 from .predict_bag import add_bag_arguments, predict_bag, Predictor, read_bag_options, Tally
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, required=True, help='folder to write into; for a bag, the new bag'
     )
-    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='runtime: auto, torch, openvino, ...')
+    add_engine_arguments(parser)
     parser.add_argument('--depth-scale', type=float, default=1.0, help='multiply depth by this')
     files = parser.add_argument_group('pictures, folders and videos')
     files.add_argument(
@@ -92,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if bags and len(arguments.inputs) > 1:
         raise ValueError(f'{bags[0]} is a bag; give it alone, with its own --out')
     sources = [] if bags else open_sources(arguments.inputs)
-    engine = Engine(arguments.weights, arguments.device, arguments.backend)
+    engine = chosen_engine(arguments)
     if bags:
         tally = predict_bag(engine, bags[0], arguments.out, read_bag_options(arguments))
     else:

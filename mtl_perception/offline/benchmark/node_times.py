@@ -1,5 +1,6 @@
 """How long the node takes from message to messages, measured by another process."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import math
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 
+from mtl_perception.offline.engine_arguments import node_command
 from mtl_perception.offline.processes import (
     cpu_s,
     resident_mb,
@@ -69,18 +71,16 @@ class Measurement:
 class BenchmarkedNode:
     """The real node in a process of its own, driven by a client in another."""
 
-    def __init__(self, folder: Path, weights: str, device: str, backend: str) -> None:
-        """Remember what to start; logs go into the folder."""
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        """Remember what to start, see add_engine_arguments; logs go into the folder."""
         self._folder = folder
         self._environment = ros_environment(folder)
-        self._parameters = {'weights': weights, 'device': device, 'backend': backend}
+        self._options = options
 
     def measure(self, load: Load) -> Measurement:
         """Start the node, load it, and stop it. Raises TimeoutError if it does not answer."""
         width, height = load.size
-        parameters = {**self._parameters, 'warm_up_width': width, 'warm_up_height': height}
-        given = [word for k, v in parameters.items() for word in ('-p', f'{k}:={v}')]
-        node = ['mtl_perception.ros.node', '--ros-args', *given]
+        node = node_command(self._options, warm_up_width=width, warm_up_height=height)
         log = self._folder / 'node.log'
         with running(node, self._environment, log) as process:
             wait_for_text(log, _ACTIVE)

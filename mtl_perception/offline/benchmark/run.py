@@ -1,4 +1,7 @@
-"""Measure as asked, print tables, and write the same figures as JSON."""
+"""Measure as asked, print tables, and write the same figures as JSON.
+
+The network is measured on every runtime in every precision, the node on those that are named.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mtl_perception.offline.engine_arguments import add_engine_arguments
 from mtl_perception.products import DEPTH, LABELS, POINTS
 
 from .network_times import network_times, NetworkTime
@@ -32,11 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size', nargs='+', type=parse_size, metavar='WxH', help=f'default: {" ".join(SIZES)}'
     )
     parser.add_argument('--batch', nargs='+', type=int, default=BATCHES)
-    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument(
-        '--backend', default='auto', help='of the node: auto, torch, openvino, onnxruntime'
-    )
+    add_engine_arguments(parser)
     parser.add_argument('--seconds', type=float, default=_SECONDS, help='of the node at each rate')
     parser.add_argument(
         '--outputs', choices=OUTPUTS, default='labels and depth', help='awaited from the node'
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _measure_node(options: argparse.Namespace, size: tuple[int, int]) -> list[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
-        node = BenchmarkedNode(Path(folder), options.weights, options.device, options.backend)
+        node = BenchmarkedNode(Path(folder), options)
         topics = OUTPUTS[options.outputs]
         return [
             node.measure(Load(size, rate_hz, options.seconds, topics))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import ros_environment, running, wait_for_text
 from mtl_perception.products import CAMERA_INFOS, TOPICS
 from mtl_perception.recordings.bags import BagReader, is_bag
@@ -27,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
     parser.add_argument('drive', type=Path, help='the folder of a KITTI raw drive, or a rosbag2')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
-    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
+    add_engine_arguments(parser)
     parser.add_argument('--rate', type=float, default=1.0, help='of playing, 1 is real time')
 
 
@@ -74,10 +73,8 @@ def _play_and_record(
     # its camera_info stands beside it
     info = recording.image.rsplit('/', 1)[0] + '/camera_info'
     node = [
-        *('mtl_perception.ros.node', '--ros-args'),
+        *node_command(options),
         *('-r', f'image:={recording.image}', '-r', f'camera_info:={info}'),
-        *('-p', f'weights:={options.weights}', '-p', f'device:={options.device}'),
-        *('-p', f'backend:={options.backend}'),
     ]
     topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
     recorder = [

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mtl_perception.engine import Engine
+from mtl_perception.offline.engine_arguments import add_engine_arguments, chosen_engine
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import read_annotated
 
@@ -41,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--split', default='val', help="rows to score; 'all' for every split")
     parser.add_argument('--sources', nargs='+', default=(), help='only rows of these sources')
-    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto, torch, openvino or onnxruntime')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--protocol', choices=sorted(PROTOCOLS), help='count as arXiv 1809.04766 does'
     )
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """Score, print the figures, and write them to the files asked for."""
     split = None if options.split == ALL else options.split
     rows = _read_rows(options.data, split, options.sources)
-    engine = Engine(options.weights, options.device, options.backend)
+    engine = chosen_engine(options)
     scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN))
     report = {**_header(engine, split, options.protocol), **scoring.report()}
     write_report(report, options.json)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import (
     resident_mb,
     ros_environment,
@@ -26,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
     parser.add_argument('--output', type=Path, default=Path('soak_output'))
-    parser.add_argument('--weights', default='road8', help='a name, or a .safetensors file')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda:N')
-    parser.add_argument('--backend', default='auto', help='auto or a runtime')
+    add_engine_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,18 +42,19 @@ def run(options: argparse.Namespace) -> int:
     environment = ros_environment(folder)
     size = ('--width', str(options.width), '--height', str(options.height))
     probe = ['mtl_perception.ros.clients.probe', *size, '--rate', str(options.rate)]
-    with running(_node(options), environment, node_log) as node:
+    node = node_command(options, warm_up_width=options.width, warm_up_height=options.height)
+    with running(node, environment, node_log) as process:
         wait_for_text(node_log, 'loaded ')
         with running(probe, environment, probe_log) as camera:
             # the node has been discovered, and pictures flow
             wait_for_text(probe_log, '"t_s"')
-            memory = _watch(node, camera, options.minutes * 60)
-        lasted = node.poll() is None
+            memory = _watch(process, camera, options.minutes * 60)
+        lasted = process.poll() is None
     figures = summarise(read_probe(probe_log), memory)
     (folder / 'figures.json').write_text(json.dumps(figures, indent=2) + '\n')
     print('\n'.join(describe(figures)))
     if not lasted:
-        print(f'the node ended with status {node.returncode}; see {node_log}')
+        print(f'the node ended with status {process.returncode}; see {node_log}')
     return 0 if lasted else 1
 
 
@@ -62,18 +62,6 @@ def read_probe(log: Path) -> list[Second]:
     """Read the lines of the probe; what else is in its log is left out."""
     lines = [json.loads(x) for x in log.read_text().splitlines() if x.startswith('{')]
     return [Second(**line | {'latencies_ms': tuple(line['latencies_ms'])}) for line in lines]
-
-
-def _node(options: argparse.Namespace) -> list[str]:
-    parameters = {
-        'weights': options.weights,
-        'device': options.device,
-        'backend': options.backend,
-        'warm_up_width': options.width,
-        'warm_up_height': options.height,
-    }
-    words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-    return ['mtl_perception.ros.node', '--ros-args', *words]
 
 
 def _watch(
