@@ -13,6 +13,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from ros_client import Client, DOMAIN_ID, ros_environment, TIMEOUT_S  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
@@ -125,9 +126,11 @@ def played(bag: Path, options: PlayOptions) -> list[tuple[str, int, float]]:
     rclpy.init(domain_id=DOMAIN_ID)
     try:
         with BagReader(bag) as reader:
-            player = Noted(reader, options)
+            executor = SingleThreadedExecutor()
+            player = Noted(reader, options, executor)
             player.play()
             player.destroy_node()
+            executor.shutdown()
     finally:
         rclpy.shutdown()
     return player.noted

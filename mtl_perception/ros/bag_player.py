@@ -64,13 +64,18 @@ class BagPlayer(Node):  # type: ignore[misc]
     warning; a message that is due late is published late, never left out.
     """
 
-    def __init__(self, reader: BagReader, options: PlayOptions) -> None:
-        """Create the publishers. Raises ValueError if there is nothing to play, or to wait for."""
+    def __init__(
+        self, reader: BagReader, options: PlayOptions, executor: SingleThreadedExecutor
+    ) -> None:
+        """Create the publishers; the executor spins this node while it waits.
+
+        Raises ValueError if there is nothing to play, or to wait for.
+        """
         super().__init__('bag_player')
         self.published = 0
         self._reader, self._options = reader, options
-        self._spinner = SingleThreadedExecutor(context=self.context)
-        self._spinner.add_node(self)
+        self._executor = executor
+        executor.add_node(self)
         chosen = set(reader.topics) if options.topics is None else set(options.topics)
         unknown = (chosen | set(options.wait_for)) - reader.topics.keys()
         if unknown:
@@ -126,11 +131,6 @@ class BagPlayer(Node):  # type: ignore[misc]
         for publisher in self._bag_publishers.values():
             publisher.wait_for_all_acked(_PATIENCE)
 
-    def destroy_node(self) -> None:
-        """Stop spinning and destroy the publishers."""
-        self._spinner.shutdown()
-        super().destroy_node()
-
     def _create_publisher(self, topic: BagTopic) -> Publisher | None:
         try:
             message_type = message_class(topic.type)
@@ -180,7 +180,7 @@ class BagPlayer(Node):  # type: ignore[misc]
 
     def _spin(self, timeout_s: float) -> None:
         """Serve events for a while, or until one came. Raises if a signal ended the context."""
-        self._spinner.spin_once(timeout_sec=timeout_s)
+        self._executor.spin_once(timeout_sec=timeout_s)
         if not self.context.ok():
             raise ExternalShutdownException
 
@@ -200,8 +200,8 @@ def main(args: Sequence[str] | None = None) -> int:
     values = {name: getattr(parsed, name) for name in PlayOptions.__dataclass_fields__}
     try:
         options = PlayOptions(**values)
-        with BagReader(parsed.bag) as reader, ros_process(arguments):
-            _play(BagPlayer(reader, options))
+        with BagReader(parsed.bag) as reader, ros_process(arguments) as executor:
+            _play(BagPlayer(reader, options, executor))
     except (OSError, ValueError) as error:
         print(f'bag_player: {error}', file=sys.stderr)
         return 1
