@@ -29,7 +29,8 @@ from mtl_perception.recordings.bags import (  # noqa: E402
 )
 from mtl_perception.recordings.kitti import read_drive  # noqa: E402
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag  # noqa: E402
-from mtl_perception.ros.bag_player import BagPlayer, PlayOptions  # noqa: E402
+from mtl_perception.ros.bags.play_options import PlayOptions  # noqa: E402
+from mtl_perception.ros.bags.player import BagPlayer  # noqa: E402
 
 LEFT = '/kitti/camera_color_left'
 
@@ -40,7 +41,7 @@ class Player:
     def __init__(self, log_folder: Path, bag: Path, *arguments: str) -> None:
         root = Path(__file__).resolve().parents[1]
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'mtl_perception.ros.bag_player', str(bag), *arguments],
+            [sys.executable, '-m', 'mtl_perception.ros.bags.player', str(bag), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

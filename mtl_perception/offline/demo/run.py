@@ -81,10 +81,10 @@ def _play_and_record(
     ]
     topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
     recorder = [
-        *('mtl_perception.ros.recorder', str(recording.path), recording.image, *topics),
+        *('mtl_perception.ros.bags.recorder', str(recording.path), recording.image, *topics),
     ]
     player = [
-        *('mtl_perception.ros.bag_player', str(drive), '--rate', str(options.rate)),
+        *('mtl_perception.ros.bags.player', str(drive), '--rate', str(options.rate)),
         # the recorder looks for new publishers now and then, and discovery takes its time
         *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
     ]
