@@ -18,7 +18,7 @@ from .report import draw, measure, Recording
 
 # lines of the node's log that an error repeats
 _TAIL = 8
-IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+IMAGE_TYPE = 'sensor_msgs/msg/Image'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
 

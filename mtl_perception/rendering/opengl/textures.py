@@ -17,7 +17,10 @@ Generator = np.random.Generator
 
 
 class Layer(IntEnum):
-    """The layers by name; those from LEAVES on are cut out by their alpha."""
+    """The layers by name; those from LEAVES on are cut out by their alpha.
+
+    A number is the seed of its layer as well: that of one which goes is not given again.
+    """
 
     PLAIN = 0
     ASPHALT = 1
@@ -41,7 +44,6 @@ class Layer(IntEnum):
     SIGN_LIMIT = 19
     SIGN_STOP = 20
     SIGN_BLUE = 21
-    HAZE_CREST = 22
     LEAVES = 23
     NEEDLES = 24
     LARGE_LEAVES = 25
@@ -51,7 +53,7 @@ class Layer(IntEnum):
 
 def texture_array(seed: int) -> Texture:
     """Draw all layers, (layers, SIDE_PX, SIDE_PX, 4)."""
-    layers = np.full((len(Layer), SIDE_PX, SIDE_PX, 4), 255, np.uint8)
+    layers = np.full((max(Layer) + 1, SIDE_PX, SIDE_PX, 4), 255, np.uint8)
     for layer, draw in _PAINTERS.items():
         layers[layer] = draw(np.random.default_rng((seed, layer)))
     return layers
@@ -266,7 +268,6 @@ _PAINTERS: dict[Layer, Callable[[Generator], Texture]] = {
         kind: lambda rng, kind=kind: _sign(kind)  # type: ignore[misc]
         for kind in (Layer.SIGN_LIMIT, Layer.SIGN_STOP, Layer.SIGN_BLUE)
     },
-    Layer.HAZE_CREST: _soil,
     Layer.LEAVES: lambda rng: _leaves(rng, 520, 34, 18),
     Layer.NEEDLES: lambda rng: _leaves(rng, 900, 44, 6),
     Layer.LARGE_LEAVES: lambda rng: _leaves(rng, 230, 58, 34),
