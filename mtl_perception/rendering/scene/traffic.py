@@ -7,11 +7,10 @@ import numpy as np
 from mtl_perception.rendering.opengl.views import Part
 from mtl_perception.rendering.ranges import Ranges
 
-from .roadside import Generator
 from .shapes import people
 from .shapes.vehicles import vehicle
 from .shapes.vehicles.bodywork import footprint
-from .street import AHEAD_M, BEHIND_M, OURS, Street, THEIRS
+from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS
 
 CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
 CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
