@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import box, Floats, joined, Material, Mesh, surface
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh
+from mtl_perception.rendering.opengl.primitives import box, surface
 
 from .bodywork import DARK, GLASS, HEADLAMP, paint, PLATE, REAR_LAMP, wheels
 from .silhouettes import Silhouette

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import box, joined, Material, Mesh, tube
+from mtl_perception.rendering.opengl.mesh import joined, Material, Mesh
+from mtl_perception.rendering.opengl.primitives import box, tube
 from mtl_perception.rendering.opengl.textures import Layer
 from mtl_perception.rendering.scene.street import VEHICLE
 
