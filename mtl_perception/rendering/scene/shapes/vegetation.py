@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
 from mtl_perception.rendering.opengl.primitives import cards, quads, tube
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import VEGETATION
 
 
