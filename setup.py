@@ -84,8 +84,8 @@ setup(
         'console_scripts': [
             f'{PACKAGE} = {PACKAGE}.offline.__main__:main',
             f'perception_node = {PACKAGE}.ros.node:main',
-            f'bag_player = {PACKAGE}.ros.bag_player:main',
-            f'bag_recorder = {PACKAGE}.ros.recorder:main',
+            f'bag_player = {PACKAGE}.ros.bags.player:main',
+            f'bag_recorder = {PACKAGE}.ros.bags.recorder:main',
             f'perception_viewer = {PACKAGE}.ros.clients.viewer:main',
         ],
     },

@@ -136,9 +136,11 @@ class RayTable:
         self.stride = stride
         columns = np.arange(0, intrinsics.width, stride)
         rows = np.arange(0, intrinsics.height, stride)[:, None]
-        # x and y at a depth of one metre; one row and one column hold them all
-        self._x = ((columns - intrinsics.cx_px) / intrinsics.fx_px).astype(np.float32)
-        self._y = ((rows - intrinsics.cy_px) / intrinsics.fy_px).astype(np.float32)
+        # x and y at a depth of one metre; one row and one column hold them all. Those that no
+        # float32 holds, as of a focal length of 1e-39 px, are infinite
+        with np.errstate(over='ignore'):
+            self._x = ((columns - intrinsics.cx_px) / intrinsics.fx_px).astype(np.float32)
+            self._y = ((rows - intrinsics.cy_px) / intrinsics.fy_px).astype(np.float32)
         self._reuse = reuse
         self._memory: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
@@ -170,8 +172,9 @@ class RayTable:
             self._memory = z, points
         np.copyto(z, depth)
         z[~((depth > 0) & (depth < np.inf))] = np.nan
-        np.multiply(z, self._x, out=points[..., 0])
-        np.multiply(z, self._y, out=points[..., 1])
+        with np.errstate(over='ignore'):
+            np.multiply(z, self._x, out=points[..., 0])
+            np.multiply(z, self._y, out=points[..., 1])
         points[..., 2] = z
         return points
 

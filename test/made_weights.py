@@ -7,12 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+import pytest
 import torch
 from torch import nn
 
 from mtl_perception.engine import Prediction
-from mtl_perception.model_card import ModelCard, sha256_of, write_card
+from mtl_perception.model_card import load_network, ModelCard, sha256_of, write_card
 from mtl_perception.network.checkpoint import write_weights
+from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.network.joint_network import JointNetwork
 
 # metres; half of the depths are beyond it on some pictures
@@ -50,6 +52,20 @@ def make_weights(path: Path, tasks: Mapping[str, int], **card: Any) -> Path:
         path,
     )
     return path
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of labels and depth that the tests of a file share."""
+    path = tmp_path_factory.mktemp('weights') / 'lively.safetensors'
+    return make_weights(path, {'segmentation': 8, 'depth': 1})
+
+
+@pytest.fixture(scope='module')
+def lively(weights: Path) -> DeployedNetwork:
+    """The network of these weights; tests change copies of it only."""
+    card, network = load_network(weights)
+    return card.deploy(network)
 
 
 @torch.no_grad()

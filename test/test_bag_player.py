@@ -13,6 +13,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from ros_client import Client, DOMAIN_ID, ros_environment, TIMEOUT_S  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
@@ -28,7 +29,8 @@ from mtl_perception.recordings.bags import (  # noqa: E402
 )
 from mtl_perception.recordings.kitti import read_drive  # noqa: E402
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag  # noqa: E402
-from mtl_perception.ros.bag_player import BagPlayer, PlayOptions  # noqa: E402
+from mtl_perception.ros.bags.play_options import PlayOptions  # noqa: E402
+from mtl_perception.ros.bags.player import BagPlayer  # noqa: E402
 
 LEFT = '/kitti/camera_color_left'
 
@@ -39,7 +41,7 @@ class Player:
     def __init__(self, log_folder: Path, bag: Path, *arguments: str) -> None:
         root = Path(__file__).resolve().parents[1]
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'mtl_perception.ros.bag_player', str(bag), *arguments],
+            [sys.executable, '-m', 'mtl_perception.ros.bags.player', str(bag), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,9 +127,11 @@ def played(bag: Path, options: PlayOptions) -> list[tuple[str, int, float]]:
     rclpy.init(domain_id=DOMAIN_ID)
     try:
         with BagReader(bag) as reader:
-            player = Noted(reader, options)
+            executor = SingleThreadedExecutor()
+            player = Noted(reader, options, executor)
             player.play()
             player.destroy_node()
+            executor.shutdown()
     finally:
         rclpy.shutdown()
     return player.noted

@@ -1,16 +1,17 @@
 """Pooling in bytes: the chain itself but for one rounding, and bytes in the compiled graph too."""
 
-from made_weights import make_picture, make_weights
+from made_weights import lively, make_picture, weights
 import numpy as np
 import pytest
 import torch
 
 from mtl_perception.backends.byte_pooling import BytePooling, pool_bytes, pool_in_bytes
-from mtl_perception.model_card import load_network
 from mtl_perception.network.decoder import ChainedResidualPooling
 from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.network.rounding import round_depthwise
 from mtl_perception.network.savings import LinePooling, save_work
+
+__all__ = ['lively', 'weights']
 
 CHANNELS = 32
 STEP = 6 / 255
@@ -93,10 +94,3 @@ class TestOpenVino:
         near = np.isfinite(depth) & np.isfinite(found['depth'])
         assert near.mean() > 0.1
         assert np.abs(found['depth'][near] / depth[near] - 1).mean() < 1e-3
-
-
-@pytest.fixture(scope='module')
-def lively(tmp_path_factory: pytest.TempPathFactory) -> DeployedNetwork:
-    path = tmp_path_factory.mktemp('weights') / 'lively.safetensors'
-    card, network = load_network(make_weights(path, {'segmentation': 8, 'depth': 1}))
-    return card.deploy(network)

@@ -179,6 +179,16 @@ def test_points_are_the_same_in_the_memory_of_the_last():
     np.testing.assert_array_equal(kept, RayTable(rays.intrinsics, 2).points(second))
 
 
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('f_px', [5e-324, 1e-300, 1e-39, 1e-37])
+def test_points_too_far_aside_for_float32_are_infinite(f_px: float) -> None:
+    points = RayTable(Intrinsics(f_px, 1.0, 2.0, 1.0, 5, 3)).points(
+        np.full((3, 5), 50, np.float32)
+    )
+    assert points[1, :, 0].tolist() == [-np.inf, -np.inf, 0, np.inf, np.inf]
+    assert points[:, 2, 1:].tolist() == [[-50, 50], [0, 50], [50, 50]]
+
+
 def test_points_outside_of_the_picture_are_not_projected() -> None:
     intrinsics = Intrinsics(10.0, 10.0, 4.5, 2.5, 10, 6)
     corner = [-0.45, -0.25, 1.0]

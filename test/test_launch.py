@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mtl_perception.offline.processes import ros_environment
 from mtl_perception.recordings.kitti import LEFT
 from mtl_perception.recordings.kitti_to_bag import CAMERA_FRAMES
 
@@ -46,12 +47,14 @@ def test_arguments_are_declared_and_described(name: str) -> None:
     assert min(len(description) for description in declared.values()) > len("'true'")
 
 
-def test_node_and_player_have_the_same_environment() -> None:
-    """Large messages need the profile on the side that publishes, and both do."""
+def test_node_and_player_have_the_same_environment(tmp_path: Path) -> None:
+    """Large messages need it on the side that publishes; the verbs' processes have it too."""
     node, player = (ast.unparse(value_of(name, '_ENVIRONMENT')) for name in ARGUMENTS)
     assert node == player
-    assert "'MALLOC_MMAP_THRESHOLD_': '67108864'" in node
-    assert "'MALLOC_TRIM_THRESHOLD_': '268435456'" in node
+    verbs = ros_environment(tmp_path)
+    for name in ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'):
+        assert f"'{name}': '{verbs[name]}'" in node
+    assert Path(verbs['FASTRTPS_DEFAULT_PROFILES_FILE']) == CONFIG / 'fastdds_images.xml'
     assert "PathJoinSubstitution([_SHARE, 'config', 'fastdds_images.xml'])" in node
 
 
@@ -123,8 +126,9 @@ class TestWithLaunch:
         node._perform_substitutions(context)
         words = [getattr(part, 'text', '') for word in node.cmd for part in word]
         own = [words[i + 1] for i, word in enumerate(words) if word == '--params-file'][1]
-        (group,) = yaml.safe_load(Path(own).read_text()).values()
-        assert group['ros__parameters'] == {'cameras': ['front', 'left']}
+        # launch_ros writes a tuple, whose tag is nothing to the node
+        (group,) = yaml.full_load(Path(own).read_text()).values()
+        assert list(group['ros__parameters']['cameras']) == ['front', 'left']
         rules = dict(node.expanded_remapping_rules)
         assert rules['front/image'] == 'front/image_raw'
         assert rules['left/image/compressed'] == 'left/image_raw/compressed'

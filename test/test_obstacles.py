@@ -41,10 +41,11 @@ def test_confidence_is_asked_only_where_it_is_known() -> None:
     assert chosen.candidates(None, None, SPACE).all()
 
 
+@pytest.mark.filterwarnings('error')
 def test_range_is_the_distance_from_the_camera() -> None:
-    points = np.array([[0, 0, 3], [4, 0, 3], [0, 4, 3.1], [0, 0, 0.2]], np.float32)
-    near = ObstacleFilter(range_m=(0.5, 5.0)).is_near(points)
-    assert near.tolist() == [True, True, False, False]
+    points = [[0, 0, 3], [4, 0, 3], [0, 4, 3.1], [0, 0, 0.2], [1e30, 0, 3]]
+    near = ObstacleFilter(range_m=(0.5, 5.0)).is_near(np.array(points, np.float32))
+    assert near.tolist() == [True, True, False, False, False]
 
 
 def test_height_is_above_the_ground_if_the_camera_height_is_known() -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from made_weights import make_picture, make_weights
+from made_weights import lively, make_picture, weights
 import numpy as np
 import pytest
 import torch
@@ -19,29 +19,19 @@ from mtl_perception.backends.quantisation import (
     write_ranges,
 )
 from mtl_perception.engine import Engine
-from mtl_perception.model_card import load_network, read_card
+from mtl_perception.model_card import read_card
 from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.network.savings import save_work
 from mtl_perception.offline import quantise as verb
+
+__all__ = ['lively', 'weights']
 
 SIZE = (93, 157)
 
 
 @pytest.fixture(scope='module')
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp('weights') / 'lively.safetensors'
-    return make_weights(path, {'segmentation': 8, 'depth': 1})
-
-
-@pytest.fixture(scope='module')
-def network(weights: Path) -> DeployedNetwork:
-    card, joint = load_network(weights)
-    return card.deploy(joint)
-
-
-@pytest.fixture(scope='module')
-def ranges(network: DeployedNetwork) -> dict[str, tuple[float, float]]:
-    return observe(network, [torch.from_numpy(make_picture(*SIZE, seed)) for seed in (1, 2, 3)])
+def ranges(lively: DeployedNetwork) -> dict[str, tuple[float, float]]:
+    return observe(lively, [torch.from_numpy(make_picture(*SIZE, seed)) for seed in (1, 2, 3)])
 
 
 @pytest.fixture(autouse=True)
@@ -51,23 +41,23 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestRanges:
     def test_they_are_of_the_dense_convolutions_of_the_decoder(
-        self, network: DeployedNetwork, ranges: dict[str, tuple[float, float]]
+        self, lively: DeployedNetwork, ranges: dict[str, tuple[float, float]]
     ) -> None:
         assert len(ranges) == 6 + 12 + 3
         assert all(name.startswith('network.decoder.') for name in ranges)
-        assert ranges.keys() == quantisable(save_work(network)).keys()
+        assert ranges.keys() == quantisable(save_work(lively)).keys()
 
-    def test_their_ends_are_means_over_pictures(self, network: DeployedNetwork) -> None:
+    def test_their_ends_are_means_over_pictures(self, lively: DeployedNetwork) -> None:
         pictures = [torch.from_numpy(make_picture(*SIZE, seed)) for seed in (1, 2)]
-        single = [observe(network, [picture]) for picture in pictures]
-        for name, (low, high) in observe(network, pictures).items():
+        single = [observe(lively, [picture]) for picture in pictures]
+        for name, (low, high) in observe(lively, pictures).items():
             assert low == pytest.approx(np.mean([ends[name][0] for ends in single]), rel=1e-4)
             assert high == pytest.approx(np.mean([ends[name][1] for ends in single]), rel=1e-4)
             assert low <= 0 < high
 
-    def test_no_picture_is_refused(self, network: DeployedNetwork) -> None:
+    def test_no_picture_is_refused(self, lively: DeployedNetwork) -> None:
         with pytest.raises(ValueError, match='no picture to observe'):
-            observe(network, [])
+            observe(lively, [])
 
     def test_they_are_read_as_they_were_written(
         self, tmp_path: Path, ranges: dict[str, tuple[float, float]]
@@ -120,9 +110,9 @@ def test_a_convolution_is_wrong_by_the_rounding_of_both_factors() -> None:
     assert rounded(torch.zeros(1, 24, 1, 1)).abs().max() == 0
 
 
-def test_ranges_of_another_network_are_refused(network: DeployedNetwork) -> None:
+def test_ranges_of_another_network_are_refused(lively: DeployedNetwork) -> None:
     with pytest.raises(ValueError, match=r'int8 ranges are of 1 conv.* the decoder has 21'):
-        quantise(save_work(network), {'network.decoder.adaptations.0': (0.0, 1.0)})
+        quantise(save_work(lively), {'network.decoder.adaptations.0': (0.0, 1.0)})
 
 
 def offered() -> tuple[str, ...]:
@@ -165,14 +155,14 @@ class TestOpenVino:
         path.unlink()
 
     def test_its_convolutions_become_integers(
-        self, network: DeployedNetwork, ranges: dict[str, tuple[float, float]]
+        self, lively: DeployedNetwork, ranges: dict[str, tuple[float, float]]
     ) -> None:
         """All of them, on any CPU, in float32 around them."""
         import openvino
 
         from mtl_perception.backends.openvino_backend import convert
 
-        model = convert(network, (1, *SIZE), True, ranges)
+        model = convert(lively, (1, *SIZE), True, ranges)
         compiled = openvino.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
         kinds = [
             node.get_rt_info()['primitiveType'].astype(str)
@@ -180,7 +170,7 @@ class TestOpenVino:
             if node.get_rt_info()['layerType'].astype(str) == 'Convolution'
         ]
         assert sum(kind.endswith('I8') for kind in kinds) == len(ranges)
-        lean = save_work(network)
+        lean = save_work(lively)
         quantise(lean, ranges)
         picture = make_picture(*SIZE, 5)[None]
         with torch.inference_mode():

@@ -1,7 +1,8 @@
 """What is made of one answered frame: fields of messages by topic, for the node and for bags."""
 
-from mtl_perception.products.frame import DEPTH_ENCODINGS, products, ProductSettings
+from mtl_perception.products.frame import products
 from mtl_perception.products.obstacles import GROUND_AND_SKY, ObstacleFilter, UNLABELLED_CLASS
+from mtl_perception.products.settings import DEPTH_ENCODINGS, ProductSettings
 from mtl_perception.products.topics import (
     CAMERA_INFOS,
     CLOUDS,

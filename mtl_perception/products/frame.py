@@ -1,7 +1,7 @@
 """The products of one answered frame."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import RayTable
-from mtl_perception.label_space import LabelSpace, UNLABELLED
+from mtl_perception.label_space import UNLABELLED
 from mtl_perception.messages import (
     CloudFields,
     depth_to_millimetres,
@@ -19,7 +19,7 @@ from mtl_perception.messages import (
     encode_image,
     ImageFields,
 )
-from mtl_perception.products.obstacles import ObstacleFilter
+from mtl_perception.products.settings import ProductSettings
 from mtl_perception.products.topics import (
     CONFIDENCE,
     DEPTH,
@@ -34,37 +34,7 @@ from mtl_perception.products.topics import (
 )
 from mtl_perception.visualization import colour_depth, colour_labels, overlay_labels
 
-DEPTH_ENCODINGS = ('32FC1', '16UC1')
-
 Map: TypeAlias = NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True)
-class ProductSettings:
-    """How products look.
-
-    Labels of less confidence (0 to 1) than `confidence_threshold` become unlabelled.
-    `depth_factor` is what depth is multiplied by before anything is made of it: the focal
-    correction of the camera times the user's scale. `depth_colour_range_m` is the fixed range of
-    the colours of depth; `obstacles` says what is one. Raises ValueError if the encoding is not
-    one of DEPTH_ENCODINGS.
-    """
-
-    label_space: LabelSpace
-    confidence_threshold: float = 0.0
-    depth_encoding: str = '32FC1'
-    depth_factor: float = 1.0
-    depth_colour_range_m: tuple[float, float] = (1.0, 80.0)
-    overlay_opacity: float = 0.5
-    obstacles: ObstacleFilter = field(default_factory=ObstacleFilter)
-
-    def __post_init__(self) -> None:
-        """Check the encoding."""
-        if self.depth_encoding not in DEPTH_ENCODINGS:
-            raise ValueError(
-                f"depth encoding '{self.depth_encoding}' is unknown; "
-                f'choose of {", ".join(DEPTH_ENCODINGS)}'
-            )
 
 
 def products(

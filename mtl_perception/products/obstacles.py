@@ -53,7 +53,9 @@ class ObstacleFilter:
         """Tell those of points (n, 3), optical frame, whose range and height are an obstacle's."""
         x, y, z = points.T
         nearest, farthest = self.range_m
-        square = x * x + y * y + z * z
+        # what no float32 holds is far enough away
+        with np.errstate(over='ignore'):
+            square = x * x + y * y + z * z
         near: Mask = (square >= nearest * nearest) & (square <= farthest * farthest)
         if self.camera_height_m > 0:
             pitch = math.radians(self.camera_pitch_deg)

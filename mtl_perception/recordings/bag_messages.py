@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from mtl_perception.label_space import LabelSpace
 from mtl_perception.messages import CloudFields, ImageFields
 
@@ -27,6 +31,26 @@ def field_message(header: Any, fields: ImageFields | CloudFields) -> Any:
     points = [new_message('sensor_msgs/msg/PointField', **vars(f)) for f in fields.fields]
     return new_message(
         'sensor_msgs/msg/PointCloud2', header=header, **(vars(fields) | {'fields': points})
+    )
+
+
+def transform_message(header: Any, child_frame: str, pose: NDArray[np.floating[Any]]) -> Any:
+    """Make a geometry_msgs/TransformStamped of the child's pose (4, 4) in the header's frame."""
+    turn, _ = cv2.Rodrigues(pose[:3, :3])
+    angle = float(np.linalg.norm(turn))
+    # of the quaternion: axis x sin(angle / 2), without a division by an angle of zero
+    x, y, z = (turn.ravel() * np.sinc(angle / 2 / np.pi) / 2).tolist()
+    quaternion = {'x': x, 'y': y, 'z': z, 'w': float(np.cos(angle / 2))}
+    shift_m = dict(zip('xyz', pose[:3, 3].tolist(), strict=True))
+    return new_message(
+        'geometry_msgs/msg/TransformStamped',
+        header=header,
+        child_frame_id=child_frame,
+        transform=new_message(
+            'geometry_msgs/msg/Transform',
+            translation=new_message('geometry_msgs/msg/Vector3', **shift_m),
+            rotation=new_message('geometry_msgs/msg/Quaternion', **quaternion),
+        ),
     )
 
 

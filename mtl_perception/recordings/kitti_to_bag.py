@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mtl_perception.messages import CloudFields, ImageFields, PointFieldSpec
 
-from .bag_messages import field_message, new_header, new_message
+from .bag_messages import field_message, new_header, new_message, transform_message
 from .bags import BagWriter, LATCHED, STORAGES, TopicQos
 from .kitti import Calibration, Drive, LEFT, read_drive, RIGHT
 
@@ -189,29 +189,11 @@ def _transforms(drive: Drive, lidar_to_camera: Calibration, stamp_ns: int) -> An
         # P = K [I | t], where t takes points of the first camera, rectified, to this one
         p = drive.camera_calibration.values(f'P_rect_{name[-2:]}', 12).reshape(3, 4)
         this = _pose(rectify, np.linalg.solve(p[:, :3], p[:, 3]))
-        transforms.append(_transform(np.linalg.inv(this @ first), stamp_ns, CAMERA_FRAMES[name]))
+        header = new_header(stamp_ns, LIDAR_FRAME)
+        pose = np.linalg.inv(this @ first)
+        transforms.append(transform_message(header, CAMERA_FRAMES[name], pose))
     return new_message('tf2_msgs/msg/TFMessage', transforms=transforms)
 
 
 def _pose(rotation: Matrix, shift_m: Matrix) -> Matrix:
     return np.block([[rotation, shift_m[:, None]], [np.zeros(3), np.ones(1)]])
-
-
-def _transform(pose: Matrix, stamp_ns: int, frame: str) -> Any:
-    turn, _ = cv2.Rodrigues(pose[:3, :3])
-    angle = float(np.linalg.norm(turn))
-    # of the quaternion: axis x sin(angle / 2), without a division by an angle of zero
-    x, y, z = (turn.ravel() * np.sinc(angle / 2 / np.pi) / 2).tolist()
-    quaternion = {'x': x, 'y': y, 'z': z, 'w': float(np.cos(angle / 2))}
-    return new_message(
-        'geometry_msgs/msg/TransformStamped',
-        header=new_header(stamp_ns, LIDAR_FRAME),
-        child_frame_id=frame,
-        transform=new_message(
-            'geometry_msgs/msg/Transform',
-            translation=new_message(
-                'geometry_msgs/msg/Vector3', **dict(zip('xyz', pose[:3, 3].tolist(), strict=True))
-            ),
-            rotation=new_message('geometry_msgs/msg/Quaternion', **quaternion),
-        ),
-    )

@@ -34,11 +34,6 @@ class Rig:
             raise
         self.pause(paused)
 
-    @property
-    def active(self) -> bool:
-        """Whether the cameras are subscribed."""
-        return self._pipeline is not None
-
     def start(self) -> None:
         """Subscribe and serve. Raises what rclpy does if QoS overrides are wrong."""
         self._pipeline = Pipeline(

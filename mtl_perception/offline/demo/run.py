@@ -19,7 +19,7 @@ from .report import draw, measure, Recording
 
 # lines of the node's log that an error repeats
 _TAIL = 8
-IMAGE_TYPE, INFO_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+IMAGE_TYPE = 'sensor_msgs/msg/Image'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
 
@@ -78,10 +78,10 @@ def _play_and_record(
     ]
     topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
     recorder = [
-        *('mtl_perception.ros.recorder', str(recording.path), recording.image, *topics),
+        *('mtl_perception.ros.bags.recorder', str(recording.path), recording.image, *topics),
     ]
     player = [
-        *('mtl_perception.ros.bag_player', str(drive), '--rate', str(options.rate)),
+        *('mtl_perception.ros.bags.player', str(drive), '--rate', str(options.rate)),
         # the recorder looks for new publishers now and then, and discovery takes its time
         *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
     ]

@@ -8,7 +8,6 @@ well); labels, depth and normals are taken at the centres of the pixels, never a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,7 +18,10 @@ from numpy.typing import NDArray
 from mtl_perception.geometry import Intrinsics
 
 from .mesh import Mesh
-from .textures import Layer, noise, texture_array
+from .programs import load_programs, set_uniforms, uniforms_of, vertex_array
+from .textures.canvas import noise
+from .textures.layers import Layer
+from .textures.texture_array import texture_array
 from .views import (
     clip_matrix,
     clip_to_world,
@@ -64,11 +66,7 @@ class Renderer:
                 f'OpenGL cannot be opened without a screen ({error}); install EGL, on Debian '
                 'libegl1 and libgl1-mesa-dri'
             ) from error
-        self._programs = {
-            name: self.context.program(_shader('mesh.vert'), _shader(f'{name}.frag'))
-            for name in ('colour', 'truth', 'shadow', 'contact')
-        }
-        self._programs['sky'] = self.context.program(_shader('sky.vert'), _shader('sky.frag'))
+        self._programs = load_programs(self.context)
         # what a part has on the device goes when the part does: with gc(), in its own context
         self.context.gc_mode = 'context_gc'
         self._arrays: WeakKeyDictionary[Part, dict[str, Any]] = WeakKeyDictionary()
@@ -92,7 +90,7 @@ class Renderer:
         self._shadow_map.use(2)
         units = {'layers': 0, 'cloud_map': 1, 'shadow_map': 2, 'first_cut_out': int(Layer.LEAVES)}
         for program in self._programs.values():
-            _set(program, units)
+            set_uniforms(program, units)
 
     def _make_targets(self) -> None:
         size, gl = (self.intrinsics.width, self.intrinsics.height), self.context
@@ -141,13 +139,13 @@ class Renderer:
         self._painted.use()
         self._painted.clear(depth=1.0)
         camera = moment.camera
-        values = _uniforms(light) | {'eye': camera[:3, 3]}
+        values = uniforms_of(light) | {'eye': camera[:3, 3]}
         matrices = {'view': np.linalg.inv(camera), 'projection': projection, 'light': light_view}
         seen = visible(self.intrinsics, moment.parts, camera)
         self._draw('colour', seen, values | matrices)
         self._draw_contacts(seen, matrices)
         self.context.depth_func = '<='
-        _set(self._programs['sky'], values | {'ray': clip_to_world(camera, projection)})
+        set_uniforms(self._programs['sky'], values | {'ray': clip_to_world(camera, projection)})
         self._sky.render()
         self.context.depth_func = '<'
 
@@ -171,19 +169,19 @@ class Renderer:
 
     def _draw(self, name: str, parts: Sequence[Posed], values: dict[str, Any]) -> None:
         program = self._programs[name]
-        _set(program, values)
+        set_uniforms(program, values)
         for part, pose in parts:
-            _set(program, {'model': pose})
+            set_uniforms(program, {'model': pose})
             self._array(part, part.mesh, name).render()
 
     def _draw_contacts(self, parts: Sequence[Posed], matrices: dict[str, Any]) -> None:
         self.context.enable(moderngl.BLEND)
         self._painted.depth_mask = False
         program = self._programs['contact']
-        _set(program, matrices)
+        set_uniforms(program, matrices)
         for part, pose in parts:
             if part.contact is not None:
-                _set(program, {'model': pose})
+                set_uniforms(program, {'model': pose})
                 self._array(part, part.contact, 'contact').render()
         self._painted.depth_mask = True
         self.context.disable(moderngl.BLEND)
@@ -192,24 +190,7 @@ class Renderer:
         """Give the vertex array of a mesh for a program, uploaded at its first use."""
         arrays = self._arrays.setdefault(part, {})
         if name not in arrays:
-            program = self._programs[name]
-            vertices = self.context.buffer(mesh.vertices.tobytes())
-            layout = (
-                ('3f', 'position'),
-                ('3f', 'normal'),
-                ('2f', 'uv'),
-                ('4f1', 'tint'),
-                ('4u1', 'surface'),
-            )
-            # a program that does not read an attribute skips its bytes
-            formats = ' '.join(
-                form if field in program else f'{_BYTES[form]}x' for form, field in layout
-            )
-            names = [field for _, field in layout if field in program]
-            triangles = self.context.buffer(mesh.triangles.tobytes())
-            arrays[name] = self.context.vertex_array(
-                program, [(vertices, formats, *names)], triangles
-            )
+            arrays[name] = vertex_array(self.context, self._programs[name], mesh)
         return arrays[name]
 
     def _read(self, target: Any, attachment: int, kind: str, channels: int) -> NDArray[Any]:
@@ -218,31 +199,3 @@ class Renderer:
         dtype = np.float32 if kind == 'f4' else np.uint8
         size = (self.intrinsics.height, self.intrinsics.width, channels)
         return np.frombuffer(data, dtype).reshape(size)
-
-
-_BYTES = {'3f': 12, '2f': 8, '4f1': 4, '4u1': 4}
-
-
-def _set(program: Any, values: dict[str, Any]) -> None:
-    """Set the uniforms that the program has; matrices are given row by row."""
-    for name, value in values.items():
-        if name in program:
-            if isinstance(value, np.ndarray) and value.shape == (4, 4):
-                program[name].write(value.T.astype('f4').tobytes())
-            else:
-                program[name].value = tuple(value) if np.ndim(value) else value
-
-
-def _uniforms(light: Light) -> dict[str, Any]:
-    names = ('sun_light', 'zenith', 'horizon', 'cloudiness', 'wind', 'haze_per_m', 'exposure')
-    return {
-        **{name: getattr(light, name) for name in names},
-        'sun': light.direction,
-        'direct': light.direct,
-    }
-
-
-def _shader(name: str) -> str:
-    source = files(__package__).joinpath('shaders')
-    text = source.joinpath(name).read_text()
-    return text.replace('#include sky.glsl', source.joinpath('sky.glsl').read_text())

@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh, quads
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
+from mtl_perception.rendering.opengl.primitives import quads
+from mtl_perception.rendering.opengl.textures.layers import Layer
 
 from .street import AHEAD_M, BEHIND_M, ROAD, SIDEWALK, Street, VEGETATION, Zone
 

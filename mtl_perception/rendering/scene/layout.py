@@ -12,9 +12,10 @@ from mtl_perception.rendering.ranges import Ranges
 
 from .ground import ground, markings
 from .light import draw_light
-from .roadside import background, Chunks, Generator, SIDES
+from .roadside.chunks import Chunks
+from .roadside.sides import background, SIDES
 from .shapes import buildings
-from .street import draw_street, OURS, Street, THEIRS
+from .street import draw_street, Generator, OURS, Street, THEIRS
 from .traffic import Mover, parked_cars, traffic, walkers
 
 

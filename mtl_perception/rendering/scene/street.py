@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.label_space import label_space
-from mtl_perception.rendering.opengl.mesh import (
-    Floats,
-    placed,
-)
+from mtl_perception.rendering.opengl.mesh import Floats, placed
 from mtl_perception.rendering.ranges import Ranges
 
 _ids = label_space('road8').names.index
@@ -20,6 +17,7 @@ PERSON, OBJECT = _ids('person'), _ids('object')
 
 BEHIND_M, AHEAD_M, ASIDE_M = 30.0, 260.0, 130.0
 STEP_M = 0.5
+Generator: TypeAlias = np.random.Generator
 # along or across the street, in metres
 Place: TypeAlias = float | Floats
 # right-hand traffic: the camera's side is -1
@@ -114,7 +112,7 @@ class Course:
         return np.stack(np.broadcast_arrays(x - t * np.sin(turn), y + t * np.cos(turn), z + h), -1)
 
 
-def draw_street(rng: np.random.Generator, ranges: Ranges) -> Street:
+def draw_street(rng: Generator, ranges: Ranges) -> Street:
     """Draw a street of a random kind."""
     kinds = list(ranges.streets)
     kind = str(rng.choice(kinds, p=np.array(list(ranges.streets.values()))))
@@ -134,7 +132,7 @@ def draw_street(rng: np.random.Generator, ranges: Ranges) -> Street:
     return Street(kind, float(half), lanes, zones, crossings, banks, _course(rng, ranges, kind))
 
 
-def _zones(rng: np.random.Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]:
+def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]:
     kerb = float(rng.uniform(*ranges.kerb_height))
     edges: list[tuple[str, float, float]] = []
     paved = str(rng.choice(['sidewalk', 'paving', 'old road']))
@@ -161,7 +159,7 @@ def _zones(rng: np.random.Generator, ranges: Ranges, kind: str, half: float) -> 
     return zones
 
 
-def _crossings(rng: np.random.Generator, ranges: Ranges, kind: str) -> list[Crossing]:
+def _crossings(rng: Generator, ranges: Ranges, kind: str) -> list[Crossing]:
     crossings = []
     s = float(rng.uniform(-10, 60))
     while s < AHEAD_M - 20:
@@ -173,7 +171,7 @@ def _crossings(rng: np.random.Generator, ranges: Ranges, kind: str) -> list[Cros
     return crossings
 
 
-def _course(rng: np.random.Generator, ranges: Ranges, kind: str) -> Course:
+def _course(rng: Generator, ranges: Ranges, kind: str) -> Course:
     count = round((BEHIND_M + AHEAD_M) / STEP_M) + 1
     curvature, slope = np.zeros(count), np.zeros(count)
     start = 0

@@ -7,9 +7,10 @@ import numpy as np
 from mtl_perception.rendering.opengl.views import Part
 from mtl_perception.rendering.ranges import Ranges
 
-from .roadside import Generator
-from .shapes import bodywork, people, vehicles
-from .street import AHEAD_M, BEHIND_M, OURS, Street, THEIRS
+from .shapes import people
+from .shapes.vehicles import vehicle
+from .shapes.vehicles.bodywork import footprint
+from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS
 
 CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
 CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
@@ -73,8 +74,8 @@ def _car(rng: Generator, heavy: float = 0.0) -> Part:
         if rng.random() < heavy
         else str(rng.choice(CARS, p=CAR_SHARES))
     )
-    mesh = vehicles.vehicle(rng, kind)
-    return Part(mesh, bodywork.footprint(mesh))
+    mesh = vehicle(rng, kind)
+    return Part(mesh, footprint(mesh))
 
 
 def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> list[Mover]:

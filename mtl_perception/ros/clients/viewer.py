@@ -11,12 +11,11 @@ from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
 from mtl_perception.label_space import label_space
 from mtl_perception.ros import ros_process
-from mtl_perception.ros.bag_player import message_class
+from mtl_perception.ros.bags.topics import message_class, subscriber_qos
 from mtl_perception.viewing.bag import add_viewing_arguments, choose_topics
 from mtl_perception.viewing.screen import find_viewer, open_live, take_screenshot
 
@@ -52,11 +51,11 @@ class Viewer(Node):  # type: ignore[misc]
         for topic, kind in topics.items():
             self.shown[topic] = 0
             offered = self.get_publishers_info_by_topic(topic)[0].qos_profile
-            qos = QoSProfile(
-                depth=1, reliability=offered.reliability, durability=offered.durability
-            )
             self.create_subscription(
-                message_class(kind), topic, partial(self._receive, topic), qos
+                message_class(kind),
+                topic,
+                partial(self._receive, topic),
+                subscriber_qos(offered, depth=1),
             )
 
     def _receive(self, topic: str, message: Any) -> None:

@@ -4,8 +4,9 @@ import colorsys
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import box, joined, Material, Mesh, quads
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.mesh import joined, Material, Mesh
+from mtl_perception.rendering.opengl.primitives import box, quads
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import BUILDING
 
 _WINDOWS = (Layer.WINDOW_TALL, Layer.WINDOW_WIDE, Layer.WINDOW_SHUTTERS, Layer.WINDOW_OFFICE)

@@ -4,17 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import (
-    box,
-    disc,
-    Floats,
-    joined,
-    Material,
-    Mesh,
-    quads,
-    tube,
-)
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh
+from mtl_perception.rendering.opengl.primitives import box, disc, quads, tube
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import OBJECT
 
 _GALVANISED = Material(OBJECT, (0.55, 0.56, 0.57), gloss=0.2)

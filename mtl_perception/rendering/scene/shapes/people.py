@@ -4,7 +4,8 @@ import colorsys
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import ball, box, joined, Material, Mesh, placed, tube
+from mtl_perception.rendering.opengl.mesh import joined, Material, Mesh, placed
+from mtl_perception.rendering.opengl.primitives import ball, box, tube
 from mtl_perception.rendering.scene.street import PERSON
 
 _SKIN = ((0.87, 0.68, 0.56), (0.72, 0.52, 0.4), (0.45, 0.3, 0.22))

@@ -5,17 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import (
-    cards,
-    Floats,
-    joined,
-    Material,
-    Mesh,
-    mesh,
-    quads,
-    tube,
-)
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
+from mtl_perception.rendering.opengl.primitives import cards, quads, tube
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import VEGETATION
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import box, joined, Material, Mesh, tube
-from mtl_perception.rendering.opengl.textures import Layer
+from mtl_perception.rendering.opengl.mesh import joined, Material, Mesh
+from mtl_perception.rendering.opengl.primitives import box, tube
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import VEHICLE
 
 from .bodywork import DARK, GLASS, HEADLAMP, paint, REAR_LAMP, wheels

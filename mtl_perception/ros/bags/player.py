@@ -1,10 +1,6 @@
 """A node that plays a rosbag2, for machines without `ros2 bag`."""
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 import sys
 import time
 
@@ -13,48 +9,17 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from mtl_perception.recordings.bags import BagReader, BagTopic, RawMessage
 from mtl_perception.ros import ros_process
+from mtl_perception.ros.bags.play_options import parse_arguments, PlayOptions
+from mtl_perception.ros.bags.topics import message_class, publisher_qos
 
 _CLOCK = '/clock'
 # for the last messages to arrive before the publishers go
 _PATIENCE = Duration(seconds=5)
-
-
-@dataclass(frozen=True)
-class PlayOptions:
-    """How to play a bag: so many times as fast, from an offset on, over and over.
-
-    With `clock_hz` above 0 the bag's time is published on /clock, that often and with each
-    message. `wait_for` are topics of the bag that must have a subscriber before it starts; the
-    delay after that lets others find the publishers too.
-    Raises ValueError if a number is out of its range.
-    """
-
-    rate: float = 1.0
-    loop: bool = False
-    clock_hz: float = 0.0
-    start_offset_s: float = 0.0
-    topics: Sequence[str] | None = None
-    wait_for: Sequence[str] = ()
-    wait_timeout_s: float = 30.0
-    delay_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name, value, least in (
-            ('rate', self.rate, 0.001),
-            ('clock', self.clock_hz, 0.0),
-            ('start offset', self.start_offset_s, 0.0),
-            ('delay', self.delay_s, 0.0),
-        ):
-            if not least <= value < float('inf'):
-                raise ValueError(f'{name} is {value}; it must be finite and at least {least}')
 
 
 class BagPlayer(Node):  # type: ignore[misc]
@@ -64,13 +29,18 @@ class BagPlayer(Node):  # type: ignore[misc]
     warning; a message that is due late is published late, never left out.
     """
 
-    def __init__(self, reader: BagReader, options: PlayOptions) -> None:
-        """Create the publishers. Raises ValueError if there is nothing to play, or to wait for."""
+    def __init__(
+        self, reader: BagReader, options: PlayOptions, executor: SingleThreadedExecutor
+    ) -> None:
+        """Create the publishers; the executor spins this node while it waits.
+
+        Raises ValueError if there is nothing to play, or to wait for.
+        """
         super().__init__('bag_player')
         self.published = 0
         self._reader, self._options = reader, options
-        self._spinner = SingleThreadedExecutor(context=self.context)
-        self._spinner.add_node(self)
+        self._executor = executor
+        executor.add_node(self)
         chosen = set(reader.topics) if options.topics is None else set(options.topics)
         unknown = (chosen | set(options.wait_for)) - reader.topics.keys()
         if unknown:
@@ -126,11 +96,6 @@ class BagPlayer(Node):  # type: ignore[misc]
         for publisher in self._bag_publishers.values():
             publisher.wait_for_all_acked(_PATIENCE)
 
-    def destroy_node(self) -> None:
-        """Stop spinning and destroy the publishers."""
-        self._spinner.shutdown()
-        super().destroy_node()
-
     def _create_publisher(self, topic: BagTopic) -> Publisher | None:
         try:
             message_type = message_class(topic.type)
@@ -139,17 +104,9 @@ class BagPlayer(Node):  # type: ignore[misc]
                 f'{topic.name} is left out: its type {topic.type} is not installed'
             )
             return None
-        qos = QoSProfile(
-            depth=topic.qos.depth,
-            reliability=ReliabilityPolicy.RELIABLE
-            if topic.qos.reliable
-            else ReliabilityPolicy.BEST_EFFORT,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL
-            if topic.qos.transient_local
-            else DurabilityPolicy.VOLATILE,
-        )
         # the event wakes whoever waits for subscribers
         events = PublisherEventCallbacks(matched=lambda _: None)
+        qos = publisher_qos(topic.qos)
         return self.create_publisher(message_type, topic.name, qos, event_callbacks=events)
 
     def _publish_latched_before(self, start_ns: int) -> None:
@@ -180,7 +137,7 @@ class BagPlayer(Node):  # type: ignore[misc]
 
     def _spin(self, timeout_s: float) -> None:
         """Serve events for a while, or until one came. Raises if a signal ended the context."""
-        self._spinner.spin_once(timeout_sec=timeout_s)
+        self._executor.spin_once(timeout_sec=timeout_s)
         if not self.context.ok():
             raise ExternalShutdownException
 
@@ -196,12 +153,10 @@ class BagPlayer(Node):  # type: ignore[misc]
 def main(args: Sequence[str] | None = None) -> int:
     """Play until the end or Ctrl-C; give the exit status: 0, or 1 after a sentence on why."""
     arguments = sys.argv[1:] if args is None else list(args)
-    parsed = _parser().parse_args(remove_ros_args(arguments))
-    values = {name: getattr(parsed, name) for name in PlayOptions.__dataclass_fields__}
     try:
-        options = PlayOptions(**values)
-        with BagReader(parsed.bag) as reader, ros_process(arguments):
-            _play(BagPlayer(reader, options))
+        bag, options = parse_arguments(arguments)
+        with BagReader(bag) as reader, ros_process(arguments) as executor:
+            _play(BagPlayer(reader, options, executor))
     except (OSError, ValueError) as error:
         print(f'bag_player: {error}', file=sys.stderr)
         return 1
@@ -215,50 +170,6 @@ def _play(player: BagPlayer) -> None:
     finally:
         print(f'bag_player: {player.published} messages published')
         player.destroy_node()
-
-
-def message_class(name: str) -> type:
-    """Import the class of a type like `sensor_msgs/msg/Image`.
-
-    Raises ImportError, AttributeError or ValueError if there is none.
-    """
-    package, _, kind = name.split('/')
-    found: type = getattr(import_module(f'{package}.msg'), kind)
-    return found
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Declare the arguments; their names are those of PlayOptions."""
-    parser = argparse.ArgumentParser(
-        'bag_player', description=__doc__, epilog='Remappings stand behind --ros-args.'
-    )
-    parser.add_argument('bag', type=Path, help='folder of the bag, or its .mcap or .db3 file')
-    parser.add_argument('--rate', type=float, help='speed; default: 1')
-    parser.add_argument('--loop', action='store_true', help='start again at the end')
-    parser.add_argument(
-        '--clock',
-        dest='clock_hz',
-        type=float,
-        nargs='?',
-        const=40.0,
-        metavar='HZ',
-        help="publish the bag's time on /clock so often (default: 40), and with each message",
-    )
-    parser.add_argument('--start-offset', dest='start_offset_s', type=float, metavar='SECONDS')
-    parser.add_argument('--topics', nargs='+', metavar='TOPIC', help='play only these')
-    parser.add_argument(
-        '--wait-for-subscribers',
-        dest='wait_for',
-        nargs='+',
-        metavar='TOPIC',
-        help='start when each of these topics of the bag has a subscriber',
-    )
-    parser.add_argument('--wait-timeout', dest='wait_timeout_s', type=float, metavar='SECONDS')
-    parser.add_argument(
-        '--delay', dest='delay_s', type=float, metavar='SECONDS', help='before the first message'
-    )
-    parser.set_defaults(**vars(PlayOptions()))
-    return parser
 
 
 if __name__ == '__main__':

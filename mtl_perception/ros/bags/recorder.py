@@ -7,11 +7,11 @@ from pathlib import Path
 import time
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 
-from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES, TopicQos
+from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES
 from mtl_perception.ros import ros_process
-from mtl_perception.ros.bag_player import message_class
+from mtl_perception.ros.bags.topics import bag_qos, message_class, subscriber_qos
 
 # messages that wait to be written; the disk may pause
 _QUEUE = 100
@@ -40,17 +40,8 @@ class Recorder(Node):  # type: ignore[misc]
             self._timer.cancel()
 
     def _record(self, topic: str, kind: str, offered: QoSProfile) -> None:
-        qos = QoSProfile(
-            depth=_QUEUE, reliability=offered.reliability, durability=offered.durability
-        )
-        self._writer.add_topic(
-            topic,
-            kind,
-            TopicQos(
-                reliable=offered.reliability == ReliabilityPolicy.RELIABLE,
-                transient_local=offered.durability == DurabilityPolicy.TRANSIENT_LOCAL,
-            ),
-        )
+        self._writer.add_topic(topic, kind, bag_qos(offered))
+        qos = subscriber_qos(offered, _QUEUE)
         self.create_subscription(
             message_class(kind), topic, partial(self._write, topic), qos, raw=True
         )

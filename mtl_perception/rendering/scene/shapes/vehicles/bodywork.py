@@ -4,7 +4,8 @@ import colorsys
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import Material, Mesh, quads, tube
+from mtl_perception.rendering.opengl.mesh import Material, Mesh
+from mtl_perception.rendering.opengl.primitives import quads, tube
 from mtl_perception.rendering.scene.street import VEHICLE
 
 GLASS = Material(VEHICLE, (0.1, 0.11, 0.12), gloss=1.0)

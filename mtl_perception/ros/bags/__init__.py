@@ -1,0 +1,1 @@
+"""A player and a recorder of bags, for machines without `ros2 bag`."""
