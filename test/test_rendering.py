@@ -178,6 +178,21 @@ def test_a_queue_stands_close_and_nobody_in_another(seed: int) -> None:
     assert 0.5 < min(gaps) < max(gaps) < 9
 
 
+def test_in_an_alley_something_stands_near_on_both_sides() -> None:
+    studio = rendered.studio()
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng, replace(Ranges(), alleys=1.0))
+        assert scene.street.kind == 'alley'
+        path = replace(drawn_path(rng), start_m=20.0)
+        truth = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng).truth
+        width = truth.depth.shape[1]
+        # metres; to the left lies the other lane, and other streets leave more room
+        for side, most in ((np.s_[:, : width // 8], 8), (np.s_[:, -width // 8 :], 4)):
+            standing = ~np.isin(truth.labels[side], [IDS[name] for name in ('road', 'sidewalk')])
+            assert np.percentile(truth.depth[side][standing], 25) < most
+
+
 def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:
     frame = still[0]
     rendered.studio()

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--queues', type=float, default=0.0, help='share of the scenes with a traffic jam'
     )
+    parser.add_argument(
+        '--alleys', type=float, default=0.0, help='share of the scenes in a narrow street'
+    )
     parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
     parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')
     parser.add_argument(
@@ -67,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
     scenes = -(-arguments.frames // VIEWS_PER_SCENE)
     seeds = range(arguments.seed, arguments.seed + scenes)
-    ranges = replace(Ranges(), queues=arguments.queues)
+    ranges = replace(Ranges(), queues=arguments.queues, alleys=arguments.alleys)
     render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)

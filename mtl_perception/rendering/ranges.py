@@ -20,6 +20,9 @@ class Ranges:
             **{'residential': 0.34, 'city': 0.26, 'suburb': 0.14, 'rural': 0.16, 'highway': 0.10}
         }
     )
+    # how often it is instead a narrow one between walls, hedges and fronts
+    alleys: float = 0.0
+    alley_half_width: Range = (2.2, 3.2)
     turn_radius: Range = (60.0, 400.0)
     straight: float = 0.45
     slope_percent: Range = (-5.0, 5.0)

@@ -118,6 +118,9 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
     kind = str(rng.choice(kinds, p=np.array(list(ranges.streets.values()))))
     lanes = {'highway': 4, 'city': int(rng.choice([2, 3, 4])), 'rural': 2}.get(kind, 2)
     half = lanes * rng.uniform(*ranges.lane_width) / 2
+    # no draw where there are none, so that a seed stays the street that it was
+    if ranges.alleys > 0 and rng.random() < ranges.alleys:
+        kind, lanes, half = 'alley', 2, rng.uniform(*ranges.alley_half_width)
     if kind in ('residential', 'city') and rng.random() < 0.7:
         half += 1.1
     zones = {side: _zones(rng, ranges, kind, half) for side in (1, -1)}
@@ -141,6 +144,11 @@ def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]
         edges.append(('old road', float(rng.uniform(0.3, 2.0)), 0.0))
         edges.append(('grass', float(rng.uniform(1.5, 4.0)), 0.0))
         last = str(rng.choice(['grass', 'field', 'soil']))
+    elif kind == 'alley':
+        if rng.random() < 0.6:
+            edges.append(('kerb', 0.15, kerb))
+        edges.append((walk, float(rng.uniform(0.3, 1.4)), edges[-1][2] if edges else 0.0))
+        last = str(rng.choice(['grass', 'soil', 'paving']))
     else:
         parking = rng.random() < 0.3
         if parking:

@@ -92,8 +92,10 @@ def _scattered(
             yield float(rng.uniform(start, stop)), side * float(rng.uniform(*band))
 
 
-def borders(chunks: Chunks, rng: Generator, side: int, kinds: tuple[str, ...]) -> None:
-    """Set off the front gardens by hedges, walls or fences, house by house."""
+def borders(
+    chunks: Chunks, rng: Generator, side: int, kinds: tuple[str, ...], tall: float = 1.0
+) -> None:
+    """Set off the front gardens by hedges, walls or fences, house by house; tall scales them."""
     inner = chunks.street.edge(side) + 0.4
     for start, stop in stretches(chunks.street, side, 0.5):
         s = start
@@ -102,11 +104,11 @@ def borders(chunks: Chunks, rng: Generator, side: int, kinds: tuple[str, ...]) -
             kind = str(rng.choice(kinds))
             line = chunks.line(s, end, side * inner)
             if kind == 'hedge':
-                height, width = float(rng.uniform(0.7, 2.4)), float(rng.uniform(0.5, 1.1))
+                height, width = tall * float(rng.uniform(0.7, 2.4)), float(rng.uniform(0.5, 1.1))
                 line = chunks.line(s, end, side * (inner + width / 2))
                 chunks.add(s, vegetation.hedge(rng, line, height, width))
             elif kind == 'wall':
-                chunks.add(s, furniture.wall(rng, line, float(rng.uniform(0.5, 2.2))))
+                chunks.add(s, furniture.wall(rng, line, tall * float(rng.uniform(0.5, 2.2))))
             elif kind == 'fence':
                 chunks.add(s, furniture.fence(rng, line, float(rng.uniform(0.8, 1.8))))
             s = end + float(rng.choice([0.0, 1.2, 3.5]))

@@ -36,6 +36,20 @@ def _residential(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> N
     posts(chunks, rng, side)
 
 
+def _alley(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
+    """Let fronts, or high walls and hedges with trees behind, stand close to what drives."""
+    edge = chunks.street.edge(side)
+    if rng.random() < 0.4:
+        houses(chunks, rng, side, (0.0, 0.6), (1, 4), (0.0, 3.0), shops=0.1)
+    else:
+        borders(chunks, rng, side, ('hedge', 'wall', 'wall', 'fence'), tall=1.6)
+        trees(chunks, rng, side, float(rng.uniform(10, 60)), (edge + 1.2, edge + 4), (2.5, 9))
+        bushes(chunks, rng, side, float(rng.uniform(0, 60)), (edge + 0.9, edge + 3))
+        houses(chunks, rng, side, (3.0, 12.0), (1, 3), (1.0, 12.0))
+    if rng.random() < 0.5:
+        posts(chunks, rng, side)
+
+
 def _suburb(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
     houses(chunks, rng, side, (4.0, 16.0), (1, 3), (4.0, 25.0))
@@ -84,6 +98,7 @@ def _highway(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 SIDES: dict[str, Callable[[Chunks, Generator, Ranges, int], None]] = {
     'city': _city,
     'residential': _residential,
+    'alley': _alley,
     'suburb': _suburb,
     'rural': _rural,
     'highway': _highway,
