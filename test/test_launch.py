@@ -128,7 +128,8 @@ class TestWithLaunch:
         own = [words[i + 1] for i, word in enumerate(words) if word == '--params-file'][1]
         # launch_ros writes a tuple, whose tag is nothing to the node
         (group,) = yaml.full_load(Path(own).read_text()).values()
-        assert list(group['ros__parameters']['cameras']) == ['front', 'left']
+        parameters = {name: list(value) for name, value in group['ros__parameters'].items()}
+        assert parameters == {'cameras': ['front', 'left']}
         rules = dict(node.expanded_remapping_rules)
         assert rules['front/image'] == 'front/image_raw'
         assert rules['left/image/compressed'] == 'left/image_raw/compressed'

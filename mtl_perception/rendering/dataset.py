@@ -3,7 +3,6 @@
 import argparse
 from concurrent.futures import as_completed, ProcessPoolExecutor
 import csv
-from dataclasses import replace
 import multiprocessing
 import os
 from pathlib import Path
@@ -70,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
     scenes = -(-arguments.frames // VIEWS_PER_SCENE)
     seeds = range(arguments.seed, arguments.seed + scenes)
-    ranges = replace(Ranges(), queues=arguments.queues, alleys=arguments.alleys)
+    ranges = Ranges(queues=arguments.queues, alleys=arguments.alleys)
     render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)
