@@ -26,7 +26,8 @@ class ModelCard:
 
     `tasks` gives the channels of each head; `classes` the slice [start, stop) of the segmentation
     logits that `label_space` names (all if None). Depth holds for a camera of focal length
-    `training_f_px` (None: unknown). Sizes are (width, height) in pixels.
+    `training_f_px` (None: unknown). Sizes are (width, height) in pixels. Pictures are stretched to
+    multiples of `size_divisor`, which those of the training were.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelCard:
     sha256: str
     classes: tuple[int, int] | None = None
     residual_units: bool = False
+    size_divisor: int = 1
     data: str = ''
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,6 +66,8 @@ class ModelCard:
             raise ValueError(f'depth_range_m is [{near}, {far}]; expected 0 < nearest < farthest')
         if self.training_f_px is not None and not self.training_f_px > 0:
             raise ValueError(f'training_f_px is {self.training_f_px}; expected > 0 or null')
+        if not self.size_divisor >= 1:
+            raise ValueError(f'size_divisor is {self.size_divisor}; expected 1 or more pixels')
         self._check_classes()
 
     def _check_classes(self) -> None:
@@ -91,6 +95,7 @@ class ModelCard:
             self.depth_range_m,
             self.classes,
             label_space(self.label_space).id_of('sky'),
+            self.size_divisor,
         ).eval()
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from mtl_perception.network.deployed import DeployedNetwork, Normalise
+from mtl_perception.network.deployed import DeployedNetwork, nearest_multiples, Normalise
 
 SIZE = (37, 70)
 RANGE_M = (0.5, 80.0)
@@ -39,6 +39,38 @@ def test_the_network_sees_normalised_rgb_of_the_whole_picture() -> None:
     network(batch)
     expected = batch.permute(0, 3, 1, 2).double() / 127.5 - 1
     torch.testing.assert_close(network.network.input.double(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('size', 'divisor', 'expected'),
+    [
+        ((375, 1242), 32, (384, 1248)),
+        ((360, 480), 32, (352, 480)),
+        ((480, 640), 32, (480, 640)),
+        ((9, 3), 32, (32, 32)),
+        ((37, 70), 1, (37, 70)),
+    ],
+)
+def test_the_nearest_multiples_of_a_size(
+    size: tuple[int, int], divisor: int, expected: tuple[int, int]
+) -> None:
+    assert nearest_multiples(size, divisor) == expected
+
+
+def test_pictures_are_stretched_to_what_the_network_was_trained_on() -> None:
+    maps = {'depth': torch.zeros(1, 1, 8, 16), 'segmentation': torch.zeros(1, 8, 8, 16)}
+    network = DeployedNetwork(Maps(**maps), 'symmetric', 'exp', RANGE_M, size_divisor=32)
+    batch = pictures()
+    outputs = network(batch)
+    stretched = functional.interpolate(
+        batch.permute(0, 3, 1, 2).double(), (32, 64), mode='bilinear', align_corners=False
+    )
+    seen = network.network.input.double()
+    torch.testing.assert_close(seen, stretched / 127.5 - 1, rtol=0, atol=1e-5)
+    # what is 1 m away in the picture that is looked at, a smaller one, is nearer in the camera's
+    nearer = math.sqrt(32 * 64 / (37 * 70))
+    torch.testing.assert_close(outputs.depth, torch.full((1, *SIZE), nearer))
+    assert outputs.labels.shape == (1, *SIZE)
 
 
 def test_imagenet_normalisation_is_torchvision_s() -> None:

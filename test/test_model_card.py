@@ -32,6 +32,7 @@ CARD = ModelCard(
     sha256='0' * 64,
     classes=(40, 46),
     residual_units=True,
+    size_divisor=16,
     data='one: two',
     metrics={'camvid': {'miou': 0.8125, 'iou': {'sky': None}}},
 )
@@ -179,6 +180,7 @@ WRONG = [
     ({'depth_range_m': [80, 0.5]}, 'depth_range_m is [80, 0.5]; expected 0 < nearest < farthest'),
     ({'depth_range_m': [0, 80]}, 'depth_range_m is [0, 80]; expected 0 < nearest'),
     ({'depth_range_m': 80}, 'is wrong: '),
+    ({'size_divisor': 0}, 'size_divisor is 0; expected 1 or more pixels'),
     ({'training_f_px': -1.0}, 'training_f_px is -1.0; expected > 0 or null'),
     (
         {'label_space': 'kitti6'},

@@ -52,6 +52,13 @@ def test_lists_become_tuples_and_groups_groups(tmp_path: Path, values: dict[str,
     assert recipe.loss_weights == values['loss_weights']
 
 
+@pytest.mark.parametrize(
+    ('crop', 'divisor'), [([320, 288], 32), ([350, 350], 2), ([400, 320], 16), ([64, 375], 1)]
+)
+def test_sizes_divide_by_what_the_crops_do(crop: list[int], divisor: int) -> None:
+    assert read_recipe(ROAD8, crop=crop).size_divisor == divisor
+
+
 def test_changes_replace_values() -> None:
     assert read_recipe(ROAD8, steps=3).steps == 3
 

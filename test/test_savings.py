@@ -1,5 +1,7 @@
 """Every saving computes what the plain network does; rounding in float32 is the only tolerance."""
 
+from dataclasses import replace
+
 from made_weights import make_picture, make_weights
 import numpy as np
 import pytest
@@ -26,14 +28,17 @@ SIZE = (93, 157)
 ROUNDING = 2e-5
 
 
-@pytest.fixture(scope='module', params=['mobilenet_v2', 'resnet18'])
+@pytest.fixture(
+    scope='module', params=[('mobilenet_v2', 1), ('mobilenet_v2', 32), ('resnet18', 1)]
+)
 def network(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> DeployedNetwork:
     path = tmp_path_factory.mktemp('weights') / 'w.safetensors'
     tasks = {'segmentation': 8, 'depth': 1, 'normals': 3}
-    make_weights(path, tasks, encoder=request.param)
-    card = read_card(path)
+    encoder, size_divisor = request.param
+    make_weights(path, tasks, encoder=encoder)
+    card = replace(read_card(path), size_divisor=size_divisor)
     joint = card.build()
     load_state(joint, read_weights(path), path)
     return card.deploy(joint)
@@ -55,7 +60,9 @@ def test_the_whole_network_is_the_same(network: DeployedNetwork) -> None:
     assert (plain.confidence.int() - saved.confidence.int()).abs().max() <= 1
     same = plain.depth.isfinite() & saved.depth.isfinite()
     assert same.float().mean() > 0.1
-    torch.testing.assert_close(saved.depth[same], plain.depth[same], rtol=1e-4, atol=0)
+    # what the stretching rounds goes through the whole network
+    rtol = 1e-4 if network.size_divisor == 1 else 3e-4
+    torch.testing.assert_close(saved.depth[same], plain.depth[same], rtol=rtol, atol=0)
     assert (plain.depth.isinf() == saved.depth.isinf()).float().mean() > 0.9995
     # a normal of no length has no direction
     assert ((plain.normals * saved.normals).sum(3) > 1 - 1e-4).float().mean() > 0.9995

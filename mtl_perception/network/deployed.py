@@ -1,7 +1,8 @@
 """The joint network with everything around it that a runtime should compile."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 import copy
+import math
 from typing import NamedTuple, Self
 
 import torch
@@ -71,8 +72,13 @@ class DeployedNetwork(nn.Module):
         depth_range_m: tuple[float, float],
         classes: tuple[int, int] | None = None,
         sky: int | None = None,
+        size_divisor: int = 1,
     ) -> None:
-        """Wrap a network; classes is the slice of logits to use (None: all), sky a class id."""
+        """Wrap a network; classes is the slice of logits to use (None: all), sky a class id.
+
+        Pictures are stretched to the nearest multiples of size_divisor before they are looked at:
+        how coarse maps lie on finer ones hangs on it, and a network knows what it was trained on.
+        """
         super().__init__()
         self.network = network
         self.normalise = Normalise(normalisation)
@@ -80,6 +86,7 @@ class DeployedNetwork(nn.Module):
         self.depth_range_m = depth_range_m
         self.classes = slice(*classes) if classes else slice(None)
         self.sky = sky
+        self.size_divisor = size_divisor
         self.fields: frozenset[str] = frozenset(FIELDS)
 
     def only(self, fields: Collection[str]) -> Self:
@@ -103,13 +110,18 @@ class DeployedNetwork(nn.Module):
     def forward(self, pictures: Tensor) -> DeployedOutputs:
         """Map (B, H, W, 3) uint8 RGB to the outputs at H x W."""
         size = pictures.shape[1:3]
-        x = self.normalise(pictures.permute(0, 3, 1, 2))
+        x = self.normalise(self._stretch(pictures.permute(0, 3, 1, 2)))
         maps = self.network(x.to(self._dtype()))
         labels, confidence = self._segmentation(maps, size)
         depth = self._depth(maps, size, labels)
         normals = self._normals(maps, size)
         made = {'labels': labels, 'confidence': confidence, 'depth': depth, 'normals': normals}
         return DeployedOutputs(**{n: v if n in self.fields else None for n, v in made.items()})
+
+    def _stretch(self, x: Tensor) -> Tensor:
+        """Bring (B, 3, H, W) to the size that is looked at."""
+        size = nearest_multiples(x.shape[2:], self.size_divisor)
+        return x if size == x.shape[2:] else self._upsample(x, size)
 
     def _dtype(self) -> torch.dtype:
         """Tell what the network computes in; all before and after it is float32."""
@@ -138,6 +150,9 @@ class DeployedNetwork(nn.Module):
             return None
         nearest, farthest = self.depth_range_m
         depth_m = self.depth_activation(self._upsample(maps['depth'], size)).squeeze(1)
+        # a stretched picture is one of a longer focal length, and what it shows seems nearer
+        looked_at = nearest_multiples(size, self.size_divisor)
+        depth_m = depth_m * math.sqrt(math.prod(looked_at) / math.prod(size))
         beyond = depth_m >= farthest
         if labels is not None and self.sky is not None:
             beyond = beyond | (labels == self.sky)
@@ -151,3 +166,8 @@ class DeployedNetwork(nn.Module):
 
     def _upsample(self, x: Tensor, size: torch.Size) -> Tensor:
         return functional.interpolate(x.float(), size, mode='bilinear', align_corners=False)
+
+
+def nearest_multiples(size: Sequence[int], divisor: int) -> torch.Size:
+    """Give the multiples of a divisor that are nearest to a size, above 0 each."""
+    return torch.Size(max(round(length / divisor), 1) * divisor for length in size)

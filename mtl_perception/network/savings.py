@@ -145,16 +145,16 @@ class FusedNetwork(DeployedNetwork):
         return labels.to(torch.uint8), confidence
 
     def _upsample(self, x: Tensor, size: torch.Size) -> Tensor:
-        return stretch(stretch(x.float(), 3, size[1]), 2, size[0])
+        return stretch(stretch(x, 3, size[1]), 2, size[0])
 
 
 def stretch(x: Tensor, axis: int, count: int) -> Tensor:
-    """Interpolate linearly along an axis to count values, as align_corners=False does."""
+    """Interpolate linearly along an axis to count floats, as align_corners=False does."""
     length = x.shape[axis]
     position = (torch.arange(count, device=x.device) + 0.5) * length / count - 0.5
     position = position.clamp(0, length - 1)
     lower = position.floor().long()
-    near = x.index_select(axis, lower)
-    far = x.index_select(axis, (lower + 1).clamp(max=length - 1))
+    near = x.index_select(axis, lower).float()
+    far = x.index_select(axis, (lower + 1).clamp(max=length - 1)).float()
     weight = (position - lower).view([-1 if a == axis else 1 for a in range(x.dim())])
     return near + (far - near) * weight

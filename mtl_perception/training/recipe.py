@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+import math
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mtl_perception.label_space import label_space
+from mtl_perception.network.encoders import STRIDES
 from mtl_perception.network.joint_network import FIXED_CHANNELS
 
 # what a key of a recipe may say, the default first
@@ -91,6 +93,11 @@ class Recipe:
                     f'loss_weights gives {task} {self.loss_weights.get(task)}; expected a number '
                     'above 0 for each of the tasks'
                 )
+
+    @property
+    def size_divisor(self) -> int:
+        """What all sides of the training's pictures divide by, of what an encoder halves."""
+        return math.gcd(STRIDES[-1], *self.crop)
 
     def channels(self) -> dict[str, int]:
         """Give the channels of each task's head. Raises ValueError for an unknown label space."""

@@ -84,6 +84,7 @@ def _card(recipe: Recipe, part: Part) -> ModelCard:
         training_f_px=recipe.training_f_px,
         training_size=recipe.training_size,
         licence=recipe.licence,
+        size_divisor=recipe.size_divisor,
         sha256='',
     )
 

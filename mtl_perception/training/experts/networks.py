@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from mtl_perception.geometry import focal_factor
 from mtl_perception.model_card import load_network, ModelCard
-from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, Normalise
+from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, nearest_multiples, Normalise
 
 SCALES = (0.8, 1.0, 1.25)
 
@@ -74,24 +75,27 @@ class Ensemble:
         probabilities, log_depths = [], []
         for card, network in self.members:
             for scale in self.scales:
-                for maps in self._views(network, picture, scale):
+                looked_at = nearest_multiples([s * scale for s in size], card.size_divisor)
+                # an enlarged picture is one of a longer focal length
+                zoom = math.sqrt(math.prod(looked_at) / math.prod(size))
+                for maps in self._views(network, picture, looked_at):
                     if 'segmentation' in maps:
                         logits = maps['segmentation'][:, slice(*(card.classes or (None,)))]
                         probabilities.append(_resize(logits, size).softmax(1)[0])
                     if 'depth' in maps:
                         raw = _resize(maps['depth'], size)[0, 0]
                         depth = DEPTH_ACTIVATIONS[card.depth_activation](raw)
-                        # an enlarged picture is one of a longer focal length
-                        factor = scale * focal_factor(self.training_f_px, card.training_f_px)
+                        factor = zoom * focal_factor(self.training_f_px, card.training_f_px)
                         log_depths.append((depth.clamp(*card.depth_range_m) * factor).log())
         return Opinion(*_vote(probabilities), *_mean_depth(log_depths))
 
     def _views(
-        self, network: nn.Module, picture: NDArray[np.uint8], scale: float
+        self, network: nn.Module, picture: NDArray[np.uint8], size: Sequence[int]
     ) -> list[dict[str, Tensor]]:
-        """Give the raw maps of the picture at a scale, as it is and mirrored (turned back)."""
-        area = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        resized = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=area)
+        """Give the raw maps of the picture at a size, as it is and mirrored (turned back)."""
+        height, width = size
+        way = cv2.INTER_AREA if height < len(picture) else cv2.INTER_LINEAR
+        resized = cv2.resize(picture, (width, height), interpolation=way)
         x = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
         with torch.autocast(self.device.type, torch.bfloat16):
             straight, mirrored = network(x), network(x.flip(-1))

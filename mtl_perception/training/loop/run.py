@@ -124,6 +124,7 @@ class Run:
             recipe.depth_activation,
             recipe.depth_range_m,
             (part.start, part.stop) if part else None,
+            size_divisor=recipe.size_divisor,
         ).eval()
 
     def predict(self, network: DeployedNetwork, picture: NDArray[np.uint8]) -> Prediction:
