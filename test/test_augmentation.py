@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mtl_perception.training.augmentation import RandomView, Targets
+from mtl_perception.training.recipe import Framing
 
 HEIGHT, WIDTH = 96, 240
 CROP = (48, 80)
@@ -25,12 +26,14 @@ def make_scene() -> tuple[Tensor, Targets]:
 
 
 def plain_view(
-    zooms: tuple[float, float] = (0.7, 1.5), principal_row: float | None = None
+    zooms: tuple[float, float] = (0.7, 1.5),
+    principal_row: float | None = None,
+    crop: tuple[int, int] = CROP,
 ) -> Callable[[Tensor, Targets], tuple[Tensor, Targets]]:
     """Leave the colours alone, since they say what a pixel is."""
-    view = RandomView(CROP)
+    view = RandomView()
     view.recolour = lambda picture: picture
-    return partial(view, zooms=zooms, principal_row=principal_row)
+    return partial(view, framing=Framing(crop, zooms), principal_row=principal_row)
 
 
 def zoom_of(picture: Tensor) -> tuple[float, bool]:
@@ -107,6 +110,21 @@ def test_the_horizon_stays_where_a_longer_lens_has_it(zoom: float) -> None:
         assert max(tops) - min(tops) > 0.5 * (min(whole[1], CROP[0]) - max(whole[0], 0))
 
 
+@pytest.mark.parametrize('zoom', [1.0, 1.25, 1.6])
+def test_wide_views_keep_to_the_columns_of_a_longer_lens(zoom: float) -> None:
+    """The middle of the picture stays in the middle, give or take the tilt."""
+    crop, middle = (CROP[0], 200), WIDTH / 2
+    places = []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        picture, _ = plain_view((zoom, zoom), 40.0, crop)(*make_scene())
+        places.append(float((picture[2, CROP[0] // 2].double() - middle).abs().argmin()))
+    # and what a pixel more or less of the window makes
+    slack = RandomView.TILT * crop[1] + (WIDTH - crop[1]) / 2 + 3 * zoom
+    assert max(abs(place - crop[1] / 2) for place in places) < slack
+    assert max(places) - min(places) > slack / 2
+
+
 def test_unknown_depth_stays_unknown() -> None:
     torch.manual_seed(0)
     _, targets = plain_view()(*make_scene())
@@ -143,7 +161,7 @@ def test_a_small_picture_is_enlarged_to_the_crop(size: tuple[int, int]) -> None:
 
 def test_colours_change_but_not_the_labels() -> None:
     drawn: list[tuple[Tensor, Targets]] = []
-    for view in (plain_view(), partial(RandomView(CROP), zooms=(0.7, 1.5))):
+    for view in (plain_view(), partial(RandomView(), framing=Framing(CROP, (0.7, 1.5)))):
         torch.manual_seed(3)
         drawn.append(view(*make_scene()))
     (plain, plain_targets), (coloured, coloured_targets) = drawn

@@ -9,7 +9,6 @@ import torch
 
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.dataset_index import read_index
-from mtl_perception.training.augmentation import RandomView
 from mtl_perception.training.datasets import (
     allowed_classes,
     AsymmetricDataset,
@@ -18,9 +17,10 @@ from mtl_perception.training.datasets import (
     QuotaSampler,
     TEACHER_MARGIN_PX,
 )
-from mtl_perception.training.recipe import Group
+from mtl_perception.training.recipe import Framing, Group
 
 SIZE = (100, 200)
+FRAMING = Framing((32, 64), (0.7, 1.3))
 PICTURE = np.full((*SIZE, 3), 90, np.uint8)
 # Cityscapes ids, and bits of road8
 ROAD, SIDEWALK, BUILDING, CAR = 0, 1, 2, 13
@@ -109,18 +109,18 @@ def test_items_have_every_target_and_depend_on_their_seed_only(tmp_path: Path) -
     rows = read_index(
         make_index(tmp_path, [{'picture': noise, 'labels': np.zeros(SIZE, np.uint8)}])
     )
-    dataset = AsymmetricDataset(rows, 'road8', 700.0, RandomView((32, 64)))
+    dataset = AsymmetricDataset(rows, 'road8', 700.0)
     assert len(dataset) == 1
     before = torch.get_rng_state()
-    picture, targets = dataset[Draw(0, 5, (0.7, 1.3))]
+    picture, targets = dataset[Draw(0, 5, FRAMING)]
     assert torch.equal(torch.get_rng_state(), before)
     assert (picture.shape, picture.dtype) == ((3, 32, 64), torch.uint8)
     assert (targets['segmentation'] == 1).all()
     assert targets['depth'].isnan().all()
     assert targets['depth'].dtype == torch.float32
     torch.manual_seed(99)
-    again, _ = dataset[Draw(0, 5, (0.7, 1.3))]
-    other, _ = dataset[Draw(0, 6, (0.7, 1.3))]
+    again, _ = dataset[Draw(0, 5, FRAMING)]
+    other, _ = dataset[Draw(0, 6, FRAMING)]
     assert torch.equal(again, picture)
     assert not torch.equal(other, picture)
 
@@ -128,10 +128,10 @@ def test_items_have_every_target_and_depend_on_their_seed_only(tmp_path: Path) -
 class TestQuotaSampler:
     GROUPS = (
         Group(('a', 'b'), 3),
-        Group(('c',), 1, zoom=(1.0, 2.0)),
+        Group(('c',), 1),
         Group(('c',), 1, needs=('depth',)),
     )
-    ZOOMS = (0.5, 1.5)
+    FRAMINGS = (FRAMING, Framing((32, 64), (1.0, 2.0)), FRAMING)
 
     @pytest.fixture
     def rows(self, tmp_path: Path) -> list[AnnotatedPicture]:
@@ -141,19 +141,21 @@ class TestQuotaSampler:
         return read_index(make_index(tmp_path, [{'picture': PICTURE, **row} for row in rows]))
 
     def test_every_batch_holds_each_group_by_its_quota(self, rows: list[AnnotatedPicture]) -> None:
-        batches = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 0))
-        assert len(batches) == len(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 0)) == 20
+        batches = list(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(20), 0))
+        assert (
+            len(batches) == len(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(20), 0)) == 20
+        )
         for batch in batches:
             sources = [rows[draw.picture].source for draw in batch]
             assert set(sources[:3]) <= {'a', 'b'}
             assert sources[3:] == ['c', 'c']
             assert rows[batch[4].picture].depth is not None
-            assert [draw.zooms for draw in batch] == [*[self.ZOOMS] * 3, (1.0, 2.0), self.ZOOMS]
+            assert [draw.framing for draw in batch] == [FRAMING] * 2 + [*self.FRAMINGS]
 
     def test_no_picture_comes_again_before_its_group_is_used_up(
         self, rows: list[AnnotatedPicture]
     ) -> None:
-        batches = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(21), 0))
+        batches = list(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(21), 0))
         drawn = [draw.picture for batch in batches for draw in batch[:3]]
         turns = [drawn[k : k + 7] for k in range(0, len(drawn), 7)]
         assert all(sorted(turn) == list(range(7)) for turn in turns)
@@ -162,18 +164,18 @@ class TestQuotaSampler:
     def test_every_view_has_a_seed_of_its_own(self, rows: list[AnnotatedPicture]) -> None:
         seeds = Counter(
             draw.seed
-            for batch in QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(50), 0)
+            for batch in QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(50), 0)
             for draw in batch
         )
         assert max(seeds.values()) == 1
 
     def test_a_resumed_run_draws_the_same_batches(self, rows: list[AnnotatedPicture]) -> None:
-        whole = list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 7))
-        assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(9, 20), 7)) == whole[9:]
-        assert list(QuotaSampler(rows, self.GROUPS, self.ZOOMS, range(20), 8)) != whole
+        whole = list(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(20), 7))
+        assert list(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(9, 20), 7)) == whole[9:]
+        assert list(QuotaSampler(rows, self.GROUPS, self.FRAMINGS, range(20), 8)) != whole
 
     def test_groups_may_be_batches_of_their_own(self, rows: list[AnnotatedPicture]) -> None:
-        options = (rows, self.GROUPS, self.ZOOMS, range(5), 0)
+        options = (rows, self.GROUPS, self.FRAMINGS, range(5), 0)
         together, by_group = QuotaSampler(*options), QuotaSampler(*options, by_group=True)
         batches = list(by_group)
         assert len(batches) == len(by_group) == 15
@@ -182,8 +184,17 @@ class TestQuotaSampler:
             assert [len(part) for part in parts] == [3, 1, 1]
             assert [draw for part in parts for draw in part] == whole
 
+    def test_views_of_one_size_are_one_batch(self, rows: list[AnnotatedPicture]) -> None:
+        framings = (FRAMING, Framing((32, 96), (1.0, 2.0)), FRAMING)
+        sampler = QuotaSampler(rows, self.GROUPS, framings, range(5), 0)
+        batches = list(sampler)
+        assert len(batches) == len(sampler) == 10
+        for same, other in zip(batches[::2], batches[1::2], strict=True):
+            assert [draw.framing for draw in same] == [FRAMING] * 4
+            assert [draw.framing for draw in other] == [framings[1]]
+
     def test_processes_share_the_very_same_batches(self, rows: list[AnnotatedPicture]) -> None:
-        options = (rows, self.GROUPS, self.ZOOMS, range(5), 0)
+        options = (rows, self.GROUPS, self.FRAMINGS, range(5), 0)
         shares = [QuotaSampler(*options, share=(rank, 2)) for rank in range(2)]
         for whole, first, second in zip(QuotaSampler(*options), *shares, strict=True):
             assert (len(first), len(second)) == (3, 2)
@@ -193,21 +204,19 @@ class TestQuotaSampler:
 
     def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
         with pytest.raises(ValueError, match='no picture of e, f is in the index'):
-            QuotaSampler(rows, [Group(('e', 'f'), 1)], self.ZOOMS, range(1), 0)
+            QuotaSampler(rows, [Group(('e', 'f'), 1)], [FRAMING], range(1), 0)
         with pytest.raises(ValueError, match='no picture of d is in the index'):
-            QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], self.ZOOMS, range(1), 0)
+            QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], [FRAMING], range(1), 0)
 
 
 def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:
     normals = np.full((*SIZE, 3), np.nan, np.float32)
     normals[:40] = (0.6, 0.0, -0.8)
     rows = make_index(tmp_path, [{'picture': PICTURE, 'normals': normals}, {'picture': PICTURE}])
-    dataset = AsymmetricDataset(
-        read_index(rows), 'road8', 700.0, RandomView((32, 64)), ('normals',)
-    )
+    dataset = AsymmetricDataset(read_index(rows), 'road8', 700.0, ('normals',))
     turned = set()
     for seed in range(12):
-        _, targets = dataset[Draw(0, seed, (1.0, 1.2))]
+        _, targets = dataset[Draw(0, seed, FRAMING)]
         assert targets.keys() == {'normals'}
         assert targets['normals'].shape == (3, 32, 64)
         known = targets['normals'][:, targets['normals'].isfinite().all(0)]
@@ -216,4 +225,4 @@ def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:
             turned |= set(known[0].round(decimals=1).unique().tolist())
     # a flip turns them as it turns the surface
     np.testing.assert_allclose(sorted(turned), [-0.6, 0.6], atol=0.01)
-    assert not dataset[Draw(1, 0, (1.0, 1.2))][1]['normals'].isfinite().any()
+    assert not dataset[Draw(1, 0, FRAMING)][1]['normals'].isfinite().any()

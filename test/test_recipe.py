@@ -1,4 +1,5 @@
 import argparse
+from dataclasses import replace
 from pathlib import Path
 import re
 from typing import Any
@@ -56,7 +57,9 @@ def test_lists_become_tuples_and_groups_groups(tmp_path: Path, values: dict[str,
     ('crop', 'divisor'), [([320, 288], 32), ([350, 350], 2), ([400, 320], 16), ([64, 375], 1)]
 )
 def test_sizes_divide_by_what_the_crops_do(crop: list[int], divisor: int) -> None:
-    assert read_recipe(ROAD8, crop=crop).size_divisor == divisor
+    groups = [{'sources': ['a'], 'per_batch': 2}, {'sources': ['b'], 'per_batch': 1, 'crop': crop}]
+    assert read_recipe(ROAD8, groups=groups).size_divisor == divisor
+    assert read_recipe(ROAD8, groups=groups[:1], crop=crop).size_divisor == divisor
 
 
 def test_changes_replace_values() -> None:
@@ -69,10 +72,11 @@ def test_the_road8_recipe_suits_the_real_index(data_folder: Path) -> None:
     # the drive of the demo shows what the network makes of what it has never seen
     assert 'kitti_drive' not in {row.source for row in rows}
     # rendered frames are made, see docs/rendering.md
-    groups = [group for group in recipe.groups if group.sources != ('rendered',)]
+    groups = tuple(group for group in recipe.groups if group.sources != ('rendered',))
     assert len(groups) == len(recipe.groups) - 1
-    batch = next(iter(QuotaSampler(rows, groups, recipe.zoom, range(1), recipe.seed)))
-    assert len(batch) == sum(group.per_batch for group in groups)
+    framings = replace(recipe, groups=groups).framings()
+    batches = QuotaSampler(rows, groups, framings, range(1), recipe.seed)
+    assert sum(map(len, batches)) == sum(group.per_batch for group in groups)
     assert recipe.pretrained is None or (data_folder / recipe.pretrained).is_file()
 
 

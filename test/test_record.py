@@ -10,7 +10,7 @@ from mtl_perception.training.loop.pictures import (
     panels,
     part_of,
 )
-from mtl_perception.training.loop.record import joined, Record
+from mtl_perception.training.loop.record import Record
 from mtl_perception.training.loop.run import Run
 from mtl_perception.training.recipe import read_recipe
 
@@ -33,7 +33,7 @@ def test_panels_show_what_should_be_beside_what_is(tmp_path: Path) -> None:
     pictures, targets = made_batch()
     # a street of the second part
     targets['segmentation'] = targets['segmentation'] << 40
-    drawn = panels(run, (pictures, targets))
+    drawn = panels(run, [(pictures, targets)])
     kinds = ('input', 'labels', 'labels predicted', 'depth', 'depth predicted')
     assert tuple(drawn) == kinds
     assert {panel.shape for panel in drawn.values()} == {(64, 128, 3)}
@@ -46,9 +46,14 @@ def test_panels_show_what_should_be_beside_what_is(tmp_path: Path) -> None:
     assert drawn['depth'][:, 64:].any()
 
 
-def test_batches_are_joined() -> None:
-    pictures, targets = joined([made_batch(0), made_batch(2)])
-    assert len(pictures) == len(targets['depth']) == 4
+def test_panels_of_several_sizes_stand_in_a_row(tmp_path: Path) -> None:
+    (pictures, targets), low = made_batch(0), made_batch(2)
+    low = low[0][..., :32, :], {task: target[..., :32, :] for task, target in low[1].items()}
+    drawn = panels(start(tmp_path), [(pictures, targets), low])
+    assert {panel.shape for panel in drawn.values()} == {(64, 256, 3)}
+    np.testing.assert_array_equal(drawn['input'][:, :64], pictures[0].permute(1, 2, 0))
+    np.testing.assert_array_equal(drawn['input'][:32, 128:192], low[0][0].permute(1, 2, 0))
+    assert not drawn['input'][32:, 128:].any()
 
 
 def test_tensorboard_shows_numbers_and_pictures(tmp_path: Path) -> None:

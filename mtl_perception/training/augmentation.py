@@ -1,5 +1,6 @@
 """Random views of an annotated picture: picture and all targets move together."""
 
+from collections.abc import Sequence
 import math
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
+
+from .recipe import Framing
 
 Targets = dict[str, Tensor]
 
@@ -20,15 +23,15 @@ class RandomView:
 
     Where the principal row is known, a view keeps to the rows that a longer lens would show, give
     or take a little tilt: the horizon stays where the camera has it, and with it what a row says
-    of the distance of the ground.
+    of the distance of the ground. A view of more than half of the width keeps to such columns
+    as well: far from the middle what stands beside the camera is near.
     """
 
-    # of the crop's height, up and down
+    # of the crop's height, up and down, and of its width
     TILT = 0.05
 
-    def __init__(self, crop: tuple[int, int]) -> None:
-        """Take the crop (height, width) in pixels."""
-        self.crop = crop
+    def __init__(self) -> None:
+        """Prepare the change of colours."""
         self.recolour = v2.Compose(
             [
                 v2.ColorJitter(brightness=0.35, contrast=0.35, saturation=0.35, hue=0.04),
@@ -40,22 +43,21 @@ class RandomView:
         self,
         picture: Tensor,
         targets: Targets,
-        zooms: tuple[float, float],
+        framing: Framing,
         principal_row: float | None = None,
     ) -> tuple[Tensor, Targets]:
-        """Draw a view of picture (3, H, W) uint8 and targets (…, H, W) from torch's generator.
-
-        The zoom is drawn between the two of `zooms`.
-        """
-        height, width = picture.shape[-2:]
-        zoom = self._draw_zoom(height, width, zooms)
-        window = tuple(min(round(c / zoom), s) for c, s in zip(self.crop, (height, width)))
-        top = _draw(*self._tops(height, window[0], zoom, principal_row))
-        left = _draw(0, width - window[1])
+        """Draw a view of picture (3, H, W) uint8 and targets (…, H, W) from torch's generator."""
+        size = height, width = picture.shape[-2:]
+        zoom = _draw_zoom(size, framing)
+        window = tuple(min(round(c / zoom), s) for c, s in zip(framing.crop, size))
+        # the middle column stands for the principal one
+        wide = principal_row is not None and window[1] > width / 2
+        top = _draw(*self._begins(height, window[0], zoom, principal_row))
+        left = _draw(*self._begins(width, window[1], zoom, width / 2 if wide else None))
         flip = bool(torch.rand(()) < 0.5)
 
         def move(x: Tensor) -> Tensor:
-            x = functional.resized_crop(x, top, left, *window, list(self.crop), antialias=True)
+            x = functional.resized_crop(x, top, left, *window, list(framing.crop), antialias=True)
             return functional.horizontal_flip(x) if flip else x
 
         # torchvision takes integers through float32, which does not hold the bits of many classes
@@ -69,24 +71,25 @@ class RandomView:
             moved['normals'][0].neg_()
         return self.recolour(move(tv_tensors.Image(picture))), moved
 
-    def _draw_zoom(self, height: int, width: int, zooms: tuple[float, float]) -> float:
-        """Draw log-uniformly; a picture smaller than the crop is enlarged at least to it."""
-        fitting = max(self.crop[0] / height, self.crop[1] / width)
-        low = max(zooms[0], fitting)
-        high = max(zooms[1], 1.4 * fitting)
-        return low * math.exp(float(torch.rand(())) * math.log(high / low))
-
-    def _tops(
-        self, height: int, window: int, zoom: float, principal_row: float | None
+    def _begins(
+        self, length: int, window: int, zoom: float, principal: float | None
     ) -> tuple[int, int]:
-        """Give the first and the last row at which a window may begin."""
-        if principal_row is None:
-            return 0, height - window
+        """Give the first and the last of the rows, or columns, at which a window may begin."""
+        if principal is None:
+            return 0, length - window
         tilt = self.TILT * window
-        shown = principal_row * (1 - 1 / zoom), principal_row + (height - principal_row) / zoom
+        shown = principal * (1 - 1 / zoom), principal + (length - principal) / zoom
         first, last = shown[0] - tilt, shown[1] - window + tilt
-        first, last = (min(max(round(row), 0), height - window) for row in (first, last))
+        first, last = (min(max(round(line), 0), length - window) for line in (first, last))
         return first, max(first, last)
+
+
+def _draw_zoom(size: Sequence[int], framing: Framing) -> float:
+    """Draw log-uniformly; a picture smaller than the crop is enlarged at least to it."""
+    fitting = max(c / s for c, s in zip(framing.crop, size, strict=True))
+    low = max(framing.zoom[0], fitting)
+    high = max(framing.zoom[1], 1.4 * fitting)
+    return low * math.exp(float(torch.rand(())) * math.log(high / low))
 
 
 def _draw(first: int, last: int) -> int:

@@ -14,7 +14,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
-from .recipe import Group
+from .recipe import Framing, Group
 
 # nearer than this to anything that is not road, a teacher's "road" may as well be sidewalk
 TEACHER_MARGIN_PX = 48
@@ -23,11 +23,11 @@ _ANNOTATIONS = {'segmentation': 'labels', 'depth': 'depth', 'normals': 'normals'
 
 
 class Draw(NamedTuple):
-    """A picture's number, the seed of the view of it, and the range of the view's zoom."""
+    """A picture's number, the seed of the view of it, and what the view shows."""
 
     picture: int
     seed: int
-    zooms: tuple[float, float]
+    framing: Framing
 
 
 class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
@@ -38,14 +38,13 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         pictures: Sequence[AnnotatedPicture],
         space: str,
         f_px: float,
-        view: RandomView,
         tasks: Sequence[str] = ('segmentation', 'depth'),
     ) -> None:
         """Take rows of an index, the label space, focal length and tasks to train for."""
         self.pictures = pictures
         self.space = space
         self.f_px = f_px
-        self.view = view
+        self.view = RandomView()
         self.tasks = tasks
 
     def __len__(self) -> int:
@@ -61,7 +60,7 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.seed)
             tensor = torch.from_numpy(picture).permute(2, 0, 1)
-            return self.view(tensor, targets, draw.zooms, row.principal_row)
+            return self.view(tensor, targets, draw.framing, row.principal_row)
 
     def _target(self, task: str, row: AnnotatedPicture, size: tuple[int, int]) -> NDArray[Any]:
         if task == 'segmentation':
@@ -111,6 +110,7 @@ def canonical_depth(
 class QuotaSampler(Sampler[list[Draw]]):
     """Batches, each with `per_batch` pictures of every group; or a batch for each group in turn.
 
+    Views of one size make a batch; where the groups have several, a step has a batch of each.
     Every group is shuffled anew each time it is used up. A batch depends on seed and step only,
     so that a run resumed at a step goes on exactly as it would have. Processes that train
     together have every n-th picture of each batch: among them, the very same batches.
@@ -120,13 +120,13 @@ class QuotaSampler(Sampler[list[Draw]]):
         self,
         pictures: Sequence[AnnotatedPicture],
         groups: Sequence[Group],
-        zooms: tuple[float, float],
+        framings: Sequence[Framing],
         steps: range,
         seed: int,
         by_group: bool = False,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        """Sort the pictures into groups; `zooms` is for those that have none of their own.
+        """Sort the pictures into groups, of which each has its framing.
 
         `share` is the number of this process and how many there are. Raises ValueError if a group
         stays empty, or a batch has fewer pictures than there are processes.
@@ -141,10 +141,14 @@ class QuotaSampler(Sampler[list[Draw]]):
             for group in groups
         ]
         self.quotas = [group.per_batch for group in groups]
-        self.zooms = [group.zoom or zooms for group in groups]
+        self.framings = framings
         self.steps = steps
         self.seed = seed
-        self.passes = [[k] for k in range(len(groups))] if by_group else [list(range(len(groups)))]
+        kinds = range(len(groups)) if by_group else [framing.crop for framing in framings]
+        self.passes = [
+            [group for group, one in enumerate(kinds) if one == kind]
+            for kind in dict.fromkeys(kinds)
+        ]
         self.share = share
         smallest = min(sum(self.quotas[group] for group in groups) for groups in self.passes)
         if smallest < share[1]:
@@ -174,4 +178,4 @@ class QuotaSampler(Sampler[list[Draw]]):
             turn, place = divmod(position, len(members))
             order = np.random.default_rng((self.seed, group, turn)).permutation(len(members))
             seed = np.random.default_rng((self.seed, group, position)).integers(2**31)
-            yield Draw(members[order[place]], int(seed), self.zooms[group])
+            yield Draw(members[order[place]], int(seed), self.framings[group])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,17 +24,25 @@ CHOICES = {
 }
 
 
+class Framing(NamedTuple):
+    """What views show: their height and width in pixels, and the range by which they enlarge."""
+
+    crop: tuple[int, int]
+    zoom: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Group:
     """Sources that share a quota of every batch.
 
-    Only pictures with annotations for all the tasks in `needs` count; `zoom` is instead of the
-    recipe's.
+    Only pictures with annotations for all the tasks in `needs` count; `crop` and `zoom` are
+    instead of the recipe's.
     """
 
     sources: tuple[str, ...]
     per_batch: int
     needs: tuple[str, ...] = ()
+    crop: tuple[int, int] | None = None
     zoom: tuple[float, float] | None = None
 
 
@@ -96,8 +104,13 @@ class Recipe:
 
     @property
     def size_divisor(self) -> int:
-        """What all sides of the training's pictures divide by, of what an encoder halves."""
-        return math.gcd(STRIDES[-1], *self.crop)
+        """What all sides of the views divide by, up to the coarsest stride of an encoder."""
+        sides = [side for framing in self.framings() for side in framing.crop]
+        return math.gcd(STRIDES[-1], *sides)
+
+    def framings(self) -> list[Framing]:
+        """Give what the views of each group show."""
+        return [Framing(g.crop or self.crop, g.zoom or self.zoom) for g in self.groups]
 
     def channels(self) -> dict[str, int]:
         """Give the channels of each task's head. Raises ValueError for an unknown label space."""

@@ -24,7 +24,6 @@ from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import folder_of, read_all
 
-from .augmentation import RandomView
 from .datasets import AsymmetricDataset, QuotaSampler
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
@@ -116,11 +115,10 @@ def _steps(
     rows: Sequence[AnnotatedPicture], recipe: Recipe, first: int, workers: int
 ) -> Iterator[list[Batch]]:
     """Give the batches of each step, those that this process has a share in."""
-    view = RandomView(recipe.crop)
-    dataset = AsymmetricDataset(rows, recipe.label_space, recipe.training_f_px, view, recipe.tasks)
+    dataset = AsymmetricDataset(rows, recipe.label_space, recipe.training_f_px, recipe.tasks)
     steps = range(first, recipe.steps)
     sampler = QuotaSampler(
-        *(rows, recipe.groups, recipe.zoom, steps, recipe.seed),
+        *(rows, recipe.groups, recipe.framings(), steps, recipe.seed),
         by_group=recipe.passes == 'by_group',
         share=(rank(), ranks()),
     )

@@ -1,7 +1,7 @@
 """What a network makes of training pictures beside what it should, for people to look at."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,27 @@ Picture = NDArray[np.uint8]
 COUNT = 4
 
 
-def panels(run: Run, batch: Batch) -> dict[str, Picture]:
-    """Draw some pictures of a batch beside each other, one drawing (H, COUNT x W, 3) of each kind.
+def panels(run: Run, batches: Sequence[Batch]) -> dict[str, Picture]:
+    """Draw some pictures of the batches beside each other, one drawing (H, W, 3) of each kind.
 
     The kinds are the input, and for each task what it should be and what the moving average says.
     """
-    pictures, targets = batch
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, COUNT).round().astype(int)).tolist()
+    places = [(batch, index) for batch in batches for index in range(len(batch[0]))]
+    chosen = np.unique(np.linspace(0, len(places) - 1, COUNT).round().astype(int)).tolist()
     rows = defaultdict(list)
-    for index in chosen:
+    for (pictures, targets), index in (places[number] for number in chosen):
         picture = pictures[index].permute(1, 2, 0).contiguous().numpy()
         truth = {task: target[index].cpu().numpy() for task, target in targets.items()}
         for kind, drawing in _drawings(run, picture, truth):
             rows[kind].append(drawing)
-    return {kind: np.concatenate(drawings, axis=1) for kind, drawings in rows.items()}
+    return {kind: _beside(drawings) for kind, drawings in rows.items()}
+
+
+def _beside(drawings: Sequence[Picture]) -> Picture:
+    """Set drawings (H, W, 3) in a row, with black below those that are less high."""
+    height = max(len(drawing) for drawing in drawings)
+    padded = [np.pad(d, ((0, height - len(d)), (0, 0), (0, 0))) for d in drawings]
+    return np.concatenate(padded, axis=1)
 
 
 def _drawings(

@@ -5,8 +5,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .events import Events
 from .pictures import panels
 from .run import Batch, Run
@@ -47,14 +45,6 @@ class Record:
             log.info('step %d: %s', run.step, report)
             self.events.scalars('validation', report, run.step)
         if done or run.step % DRAW_EVERY == 0 or run.step == 1:
-            self.events.pictures(panels(run, joined(batches)), run.step)
+            self.events.pictures(panels(run, batches), run.step)
         if done or (run.step - self.first) % SAVE_EVERY == 0:
             run.save(self.checkpoint)
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """Make one batch of several."""
-    pictures, targets = zip(*batches, strict=True)
-    return torch.cat(pictures), {
-        task: torch.cat([each[task] for each in targets]) for task in targets[0]
-    }
