@@ -52,6 +52,7 @@ def make_recipe(folder: Path, **changes: Any) -> Path:
         'encoder_rate': 1e-4,
         'decoder_rate': 5e-4,
         'validate_every': 2,
+        'batch_norm': 'each',
         'training_f_px': 700.0,
     }
     path = folder / 'small.yaml'

@@ -1,5 +1,5 @@
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 import re
 from typing import Any
@@ -18,6 +18,7 @@ from mtl_perception.training.recipe import (
     chosen_recipe,
     Group,
     read_recipe,
+    Recipe,
 )
 
 RECIPES = sorted((ROOT / 'config' / 'training').glob('*.yaml'))
@@ -130,7 +131,8 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path, content: object) -> None:
 
 @pytest.mark.parametrize('key', CHOICES)
 def test_keys_that_choose_name_what_there_is(key: str) -> None:
-    assert getattr(read_recipe(ROAD8), key) == CHOICES[key][0]
+    defaults = {field.name: field.default for field in fields(Recipe)}
+    assert defaults[key] == CHOICES[key][0]
     for choice in CHOICES[key]:
         assert getattr(read_recipe(ROAD8, **{key: choice}), key) == choice
     with pytest.raises(ValueError, match=f"{key} is 'best'; choose of {', '.join(CHOICES[key])}"):
