@@ -152,7 +152,7 @@ class DeployedNetwork(nn.Module):
         depth_m = self.depth_activation(self._upsample(maps['depth'], size)).squeeze(1)
         # a stretched picture is one of a longer focal length, and what it shows seems nearer
         looked_at = nearest_multiples(size, self.size_divisor)
-        depth_m = depth_m * math.sqrt(math.prod(looked_at) / math.prod(size))
+        depth_m = depth_m * zoom_between(size, looked_at)
         beyond = depth_m >= farthest
         if labels is not None and self.sky is not None:
             beyond = beyond | (labels == self.sky)
@@ -171,3 +171,8 @@ class DeployedNetwork(nn.Module):
 def nearest_multiples(size: Sequence[int], divisor: int) -> torch.Size:
     """Give the multiples of a divisor that are nearest to a size, above 0 each."""
     return torch.Size(max(round(length / divisor), 1) * divisor for length in size)
+
+
+def zoom_between(size: Sequence[int], stretched: Sequence[int]) -> float:
+    """Give by how much a stretched picture is enlarged: the geometric mean of its sides."""
+    return math.sqrt(math.prod(stretched) / math.prod(size))

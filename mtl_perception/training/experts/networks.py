@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-import math
 
 import cv2
 import numpy as np
@@ -13,7 +12,12 @@ from torch.nn import functional
 
 from mtl_perception.geometry import focal_factor
 from mtl_perception.model_card import load_network, ModelCard
-from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, nearest_multiples, Normalise
+from mtl_perception.network.deployed import (
+    DEPTH_ACTIVATIONS,
+    nearest_multiples,
+    Normalise,
+    zoom_between,
+)
 
 SCALES = (0.8, 1.0, 1.25)
 
@@ -77,7 +81,7 @@ class Ensemble:
             for scale in self.scales:
                 looked_at = nearest_multiples([s * scale for s in size], card.size_divisor)
                 # an enlarged picture is one of a longer focal length
-                zoom = math.sqrt(math.prod(looked_at) / math.prod(size))
+                zoom = zoom_between(size, looked_at)
                 for maps in self._views(network, picture, looked_at):
                     if 'segmentation' in maps:
                         logits = maps['segmentation'][:, slice(*(card.classes or (None,)))]
