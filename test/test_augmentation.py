@@ -62,6 +62,19 @@ def test_picture_labels_and_depth_move_together(seed: int) -> None:
     assert ((depth_m - classes - 1).abs() < 0.3)[pure].float().mean() > 0.95
 
 
+@pytest.mark.parametrize('zoom', [0.86, 1.3, 1.7, 2.4])
+def test_targets_lie_on_the_picture_to_a_fraction_of_a_pixel(zoom: float) -> None:
+    picture, _ = make_scene()
+    offsets = []
+    for seed in range(10):
+        torch.manual_seed(seed)
+        view, targets = plain_view((zoom, zoom))(picture, {'place': picture[1:].float()})
+        # away from the rims, beyond which a picture is not known
+        off = (targets['place'] - view[1:].float())[:, 4:-4, 4:-4]
+        offsets.append(off.mean((1, 2)) * zoom)
+    assert torch.stack(offsets).mean(0).abs().max() < 0.1
+
+
 def test_depth_is_divided_by_the_zoom() -> None:
     """An enlarged picture is one of a longer focal length, in which things seem nearer."""
     zooms = []

@@ -5,8 +5,7 @@ import math
 
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from .recipe import Framing
@@ -56,20 +55,21 @@ class RandomView:
         left = _draw(*self._begins(width, window[1], zoom, width / 2 if wide else None))
         flip = bool(torch.rand(()) < 0.5)
 
-        def move(x: Tensor) -> Tensor:
-            x = functional.resized_crop(x, top, left, *window, list(framing.crop), antialias=True)
+        def move(x: Tensor, way: InterpolationMode) -> Tensor:
+            x = functional.resized_crop(x[None], top, left, *window, list(framing.crop), way)[0]
             return functional.horizontal_flip(x) if flip else x
 
-        # torchvision takes integers through float32, which does not hold the bits of many classes
+        # torchvision takes integers through float32, which does not hold the bits of many classes;
+        # plain NEAREST lies half a pixel off what BILINEAR makes of the picture
         moved = {
-            task: move(tv_tensors.Mask(target.double())).to(target.dtype)
+            task: move(target.double(), InterpolationMode.NEAREST_EXACT).to(target.dtype)
             for task, target in targets.items()
         }
         if 'depth' in moved:
             moved['depth'] = moved['depth'] / zoom
         if flip and 'normals' in moved:
             moved['normals'][0].neg_()
-        return self.recolour(move(tv_tensors.Image(picture))), moved
+        return self.recolour(move(picture, InterpolationMode.BILINEAR)), moved
 
     def _begins(
         self, length: int, window: int, zoom: float, principal: float | None
@@ -86,9 +86,11 @@ class RandomView:
 
 def _draw_zoom(size: Sequence[int], framing: Framing) -> float:
     """Draw log-uniformly; a picture smaller than the crop is enlarged at least to it."""
+    low, high = framing.zoom
     fitting = max(c / s for c, s in zip(framing.crop, size, strict=True))
-    low = max(framing.zoom[0], fitting)
-    high = max(framing.zoom[1], 1.4 * fitting)
+    if fitting > high:
+        low, high = fitting, 1.4 * fitting
+    low = max(low, fitting)
     return low * math.exp(float(torch.rand(())) * math.log(high / low))
 
 
