@@ -1,6 +1,8 @@
 # make demo: the node on a camera drive; make test: all checks. Each sets up what it needs.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+# one name at a time: dash's `command -v` looks at the first only
+PYTHONS := python3.11 python3.12 python3.13 python3
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name) || true)))
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
