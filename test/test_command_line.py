@@ -16,7 +16,7 @@ def test_a_verb_without_its_library_says_what_to_install(
     said = capsys.readouterr().err
     assert said.startswith(f'mtl_perception {verb}: ')
     assert 'moderngl' in said
-    assert "pip install 'mtl_perception[rendering]'" in said
+    assert "pip install -e '.[rendering]'" in said
 
 
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:

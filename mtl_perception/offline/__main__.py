@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except ModuleNotFoundError as error:
                 if not verb.extra:
                     raise
-                remedy = f"pip install 'mtl_perception[{verb.extra}]'"
+                remedy = f"pip install -e '.[{verb.extra}]'"
                 print(f'mtl_perception {name}: {error}; {remedy}', file=sys.stderr)
                 return 1
             module.add_arguments(chosen)

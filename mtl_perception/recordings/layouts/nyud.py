@@ -36,7 +36,7 @@ def read(path: Path, split: str) -> list[AnnotatedPicture]:
     path = path / PICTURES if path.is_dir() else path
     if find_spec('h5py') is None or find_spec('scipy') is None:
         raise ModuleNotFoundError(
-            f"{path} needs h5py and scipy; install them by pip install 'mtl_perception[training]'"
+            f"{path} needs h5py and scipy; install them by pip install -e '.[training]'"
         )
     _expect(path, PICTURES)
     numbers = _read_matlab(path.parent / _SPLITS, _INDICES[split]).astype(int)
