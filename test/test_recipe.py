@@ -1,5 +1,5 @@
 import argparse
-from dataclasses import fields, replace
+from dataclasses import fields, MISSING, replace
 from pathlib import Path
 import re
 from typing import Any
@@ -8,18 +8,19 @@ from conftest import ROOT
 import pytest
 import yaml
 
-from mtl_perception.label_space import LABEL_SPACES
+from mtl_perception.label_space import label_space, LABEL_SPACES
 from mtl_perception.network.encoders import ENCODERS
 from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.datasets import QuotaSampler
 from mtl_perception.training.recipe import (
     add_recipe_arguments,
-    CHOICES,
     chosen_recipe,
     Group,
     read_recipe,
     Recipe,
+    recipe_from,
 )
+from mtl_perception.training.recipe_values import CHOICES
 
 RECIPES = sorted((ROOT / 'config' / 'training').glob('*.yaml'))
 ROAD8 = ROOT / 'config' / 'training' / 'road8.yaml'
@@ -132,11 +133,72 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path, content: object) -> None:
 @pytest.mark.parametrize('key', CHOICES)
 def test_keys_that_choose_name_what_there_is(key: str) -> None:
     defaults = {field.name: field.default for field in fields(Recipe)}
-    assert defaults[key] == CHOICES[key][0]
+    assert defaults[key] in (CHOICES[key][0], MISSING)
     for choice in CHOICES[key]:
         assert getattr(read_recipe(ROAD8, **{key: choice}), key) == choice
     with pytest.raises(ValueError, match=f"{key} is 'best'; choose of {', '.join(CHOICES[key])}"):
         read_recipe(ROAD8, **{key: 'best'})
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ('encoder_rate=fast', "encoder_rate is 'fast'; expected a number, 0 or more"),
+        ('steps=0', 'steps is 0; expected a whole number above 0'),
+        ('steps=1.5', 'steps is 1.5; expected a whole'),
+        ('validate_every=', 'validate_every is None; expected a whole'),
+        ('crop=320', 'crop is 320; expected two whole numbers above 0'),
+        ('crop="64"', "crop is '64'; expected two"),
+        ('crop=[320]', 'crop is [320]; expected two'),
+        ('crop=[320, 0]', 'crop is [320, 0]; expected two'),
+        ('zoom=[2.4, 0.9]', 'zoom is [2.4, 0.9]; expected two numbers above 0, the lower first'),
+        ('zoom=[0, 1]', 'zoom is [0, 1]; expected two'),
+        ('depth_range_m=[.nan, 1]', 'depth_range_m is [nan, 1]; expected two'),
+        ('training_f_px=.inf', 'training_f_px is inf; expected a number above 0'),
+        ('ema_decay=1', 'ema_decay is 1; expected a number from 0 to below 1'),
+        ('loss_weights=1', 'loss_weights is 1; expected numbers by task'),
+        ('tasks=[labels]', "tasks is ['labels']; expected a list of segmentation, depth, normals"),
+        ('groups=[]', 'groups is []; expected a list of groups, one or more'),
+        ('groups=[camvid]', "groups is ['camvid']; expected a list of groups"),
+        ('groups=[{sources: a, per_batch: 1}]', "sources is 'a'; expected a list of names"),
+        ('groups=[{sources: [a], per_batch: 0}]', 'per_batch is 0; expected a whole'),
+        (
+            'groups=[{sources: [a], per_batch: 1, needs: [labels]}]',
+            "needs is ['labels']; expected a list of segmentation, depth, normals",
+        ),
+        (
+            'groups=[{sources: [a], per_batch: 1, zoom: [-1, 2]}]',
+            'zoom is [-1, 2]; expected two',
+        ),
+    ],
+)
+def test_what_a_key_cannot_say_is_refused_with_what_is_expected(change: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        chosen_recipe(options('--set', change))
+
+
+def test_numbers_that_yaml_takes_for_text_are_read() -> None:
+    changes = ['encoder_rate=1e-4', 'steps=1e3', 'loss_weights={segmentation: 1e0, depth: 5e-1}']
+    recipe = chosen_recipe(options('--set', *changes))
+    assert (recipe.encoder_rate, recipe.steps) == (1e-4, 1000)
+    assert recipe.loss_weights == {'segmentation': 1.0, 'depth': 0.5}
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_made_of_its_own_values(path: Path) -> None:
+    recipe = read_recipe(path)
+    values = yaml.safe_load(yaml.safe_dump(recipe.values()))
+    assert recipe_from(values, path) == recipe
+
+
+def test_the_card_of_a_joined_space_is_of_one_part() -> None:
+    recipe = read_recipe(ROAD8.with_name('nyud40-kitti6.yaml'))
+    _, kitti6 = label_space(recipe.label_space).parts()
+    card = recipe.card(kitti6)
+    assert (card.name, card.label_space) == ('nyud40-kitti6-kitti6', 'kitti6')
+    assert (card.classes, card.tasks) == ((40, 46), recipe.channels())
+    whole = read_recipe(ROAD8).card()
+    assert (whole.name, whole.classes, whole.size_divisor) == ('road8', None, 32)
 
 
 def test_every_task_needs_a_weight() -> None:

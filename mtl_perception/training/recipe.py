@@ -2,26 +2,20 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from mtl_perception.label_space import label_space
+from mtl_perception.label_space import label_space, Part
+from mtl_perception.model_card import ModelCard
 from mtl_perception.network.encoders import STRIDES
 from mtl_perception.network.joint_network import FIXED_CHANNELS
 
-# what a key of a recipe may say, the default first
-CHOICES = {
-    'task_weights': ('fixed', 'uncertainty'),
-    'passes': ('together', 'by_group'),
-    'optimiser': ('adamw', 'sgd'),
-    'schedule': ('cosine', 'poly', 'constant'),
-    'precision': ('bf16', 'fp16', 'fp32'),
-    'batch_norm': ('each', 'synchronised', 'frozen'),
-}
+from .recipe_values import CHOICES, read_value
 
 
 class Framing(NamedTuple):
@@ -112,6 +106,30 @@ class Recipe:
         """Give what the views of each group show."""
         return [Framing(g.crop or self.crop, g.zoom or self.zoom) for g in self.groups]
 
+    def values(self) -> dict[str, Any]:
+        """Give the keys and values as a file has them, for recipe_from."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
+    def card(self, part: Part | None = None) -> ModelCard:
+        """Give the model card of what is learnt, for one part of the label space or all of it."""
+        joined = part is not None and part.space != self.label_space
+        return ModelCard(
+            name=f'{self.name}-{part.space}' if part and joined else self.name,
+            encoder=self.encoder,
+            tasks=self.channels(),
+            label_space=part.space if part else self.label_space,
+            classes=(part.start, part.stop) if part and joined else None,
+            normalisation=self.normalisation,
+            depth_activation=self.depth_activation,
+            depth_range_m=self.depth_range_m,
+            training_f_px=self.training_f_px,
+            training_size=self.training_size,
+            licence=self.licence,
+            size_divisor=self.size_divisor,
+            sha256='',
+        )
+
     def channels(self) -> dict[str, int]:
         """Give the channels of each task's head. Raises ValueError for an unknown label space."""
         known = {'segmentation': len(label_space(self.label_space).names), **FIXED_CHANNELS}
@@ -121,22 +139,22 @@ class Recipe:
 def read_recipe(path: Path, **changes: Any) -> Recipe:
     """Read a recipe; changes replace its values.
 
-    Raises FileNotFoundError if path is absent, ValueError if a key is unknown or missing.
+    Raises FileNotFoundError if path is absent, ValueError if a key is unknown or missing, or says
+    what it cannot.
     """
     if not path.is_file():
         raise FileNotFoundError(f'recipe {path} does not exist; see config/training/')
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f'recipe {path} holds {type(values).__name__}; expected keys')
-    values |= changes
-    _check_keys(values, Recipe, path)
-    for group in values['groups']:
-        _check_keys(group, Group, path)
-    values['groups'] = tuple(
-        Group(**{key: _frozen(value) for key, value in group.items()})
-        for group in values['groups']
-    )
-    return Recipe(**{key: _frozen(value) for key, value in values.items()})
+    return recipe_from(values | changes, path)
+
+
+def recipe_from(values: Mapping[str, Any], path: Path) -> Recipe:
+    """Make a recipe of the keys and values that path has. Raises ValueError as read_recipe."""
+    read = _read(values, Recipe, path)
+    groups = tuple(Group(**_read(group, Group, path)) for group in read.pop('groups'))
+    return Recipe(**read, groups=groups)
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,8 +181,14 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
     return read_recipe(options.recipe, **{key: yaml.safe_load(value) for key, _, value in pairs})
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _read(values: Mapping[str, Any], kind: type, path: Path) -> dict[str, Any]:
+    """Read the values of a Recipe or a Group; what is None by default may be that."""
+    _check_keys(values, kind, path)
+    optional = {field.name for field in fields(kind) if field.default is None}
+    return {
+        key: None if value is None and key in optional else read_value(key, value)
+        for key, value in values.items()
+    }
 
 
 def _check_keys(values: Mapping[str, Any], kind: type, path: Path) -> None:
