@@ -22,8 +22,9 @@ from mtl_perception.training.recipe import Framing, Group
 SIZE = (100, 200)
 FRAMING = Framing((32, 64), (0.7, 1.3))
 PICTURE = np.full((*SIZE, 3), 90, np.uint8)
-# Cityscapes ids, and bits of road8
+# ids of Cityscapes and of road8, and bits of the latter
 ROAD, SIDEWALK, BUILDING, CAR = 0, 1, 2, 13
+AS_ROAD8 = {ROAD: 2, SIDEWALK: 3, BUILDING: 1, CAR: 5, 255: 255}
 IS_ROAD, IS_SIDEWALK, IS_BUILDING, IS_VEHICLE = 1 << 2, 1 << 3, 1 << 1, 1 << 5
 
 
@@ -40,13 +41,21 @@ def street() -> np.ndarray:
     return labels
 
 
+@pytest.mark.parametrize('space', ['cityscapes19', 'road8'], scope='class')
 class TestTeachersLabels:
+    @pytest.fixture(autouse=True)
+    def speak(self, space: str) -> None:
+        self.space = space
+
     def allowed(self, folder: Path, labels: np.ndarray, source: str) -> np.ndarray:
-        row = one_row(folder, labels=labels, label_space='cityscapes19', label_source=source)
+        if self.space == 'road8':
+            labels = np.vectorize(AS_ROAD8.get)(labels).astype(np.uint8)
+        row = one_row(folder, labels=labels, label_space=self.space, label_source=source)
         return allowed_classes(row, 'road8', SIZE)
 
-    def test_a_person_s_labels_are_taken_as_they_are(self, tmp_path: Path) -> None:
-        allowed = self.allowed(tmp_path, street(), 'human')
+    @pytest.mark.parametrize('source', ['human', 'expert'])
+    def test_others_labels_are_taken_as_they_are(self, tmp_path: Path, source: str) -> None:
+        allowed = self.allowed(tmp_path, street(), source)
         assert set(np.unique(allowed)) == {0, IS_ROAD, IS_BUILDING, IS_VEHICLE}
 
     def test_road_near_what_stands_beside_it_is_not_learnt(self, tmp_path: Path) -> None:
@@ -135,9 +144,9 @@ class TestQuotaSampler:
 
     @pytest.fixture
     def rows(self, tmp_path: Path) -> list[AnnotatedPicture]:
-        depth = {'depth': np.full(SIZE, 9.0)}
+        depth = {'depth': np.full(SIZE, 9.0), 'fx_px': 700.0}
         rows = [{'source': 'a'}] * 4 + [{'source': 'b'}] * 3 + [{'source': 'c'}] * 3
-        rows += [{'source': 'c', **depth}] * 2 + [{'source': 'd'}]
+        rows += [{'source': 'c', **depth}] * 2 + [{'source': 'd', 'depth': depth['depth']}]
         return read_index(make_index(tmp_path, [{'picture': PICTURE, **row} for row in rows]))
 
     def test_every_batch_holds_each_group_by_its_quota(self, rows: list[AnnotatedPicture]) -> None:
@@ -205,8 +214,26 @@ class TestQuotaSampler:
     def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
         with pytest.raises(ValueError, match='no picture of e, f is in the index'):
             QuotaSampler(rows, [Group(('e', 'f'), 1)], [FRAMING], range(1), 0)
-        with pytest.raises(ValueError, match='no picture of d is in the index'):
+        with pytest.raises(
+            ValueError, match='no picture of d is in the index with what depth needs'
+        ):
             QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], [FRAMING], range(1), 0)
+
+
+@pytest.mark.parametrize(
+    ('task', 'annotation'),
+    [
+        ('segmentation', {'labels': np.zeros((50, 100), np.uint8)}),
+        ('depth', {'depth': np.full((100, 201), 9.0), 'fx_px': 700.0}),
+        ('normals', {'normals': np.zeros((99, 200, 3), np.float32)}),
+    ],
+)
+def test_annotations_of_another_size_than_the_picture_are_refused(
+    tmp_path: Path, task: str, annotation: dict[str, object]
+) -> None:
+    dataset = AsymmetricDataset([one_row(tmp_path, **annotation)], 'road8', 700.0, (task,))
+    with pytest.raises(ValueError, match=rf'is \(100, 200\), but what it has for {task} '):
+        dataset[Draw(0, 0, FRAMING)]
 
 
 def test_normals_are_targets_where_they_are_known(tmp_path: Path) -> None:

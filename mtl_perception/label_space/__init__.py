@@ -7,7 +7,15 @@ from .nyud import NYUD40
 from .road import KITTI6, ROAD8
 from .space import LabelSpace, only_class, Part, side_by_side, UNLABELLED, with_mapping_to
 
-__all__ = ['LABEL_SPACES', 'UNLABELLED', 'LabelSpace', 'Part', 'label_space', 'only_class']
+__all__ = [
+    'LABEL_SPACES',
+    'ROAD8',
+    'UNLABELLED',
+    'LabelSpace',
+    'Part',
+    'label_space',
+    'only_class',
+]
 
 # the 46 logits of the network for both in arXiv 1809.04766
 _JOINT = side_by_side(NYUD40, KITTI6)

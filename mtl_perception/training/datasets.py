@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mtl_perception.label_space import label_space
+from mtl_perception.label_space import label_space, ROAD8
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
@@ -20,6 +20,11 @@ from .recipe import Framing, Group
 TEACHER_MARGIN_PX = 48
 # where a row has the annotation for a task
 _ANNOTATIONS = {'segmentation': 'labels', 'depth': 'depth', 'normals': 'normals'}
+
+
+def _learns(row: AnnotatedPicture, task: str) -> bool:
+    """Say whether a picture has what a task learns from: depth needs the focal length as well."""
+    return getattr(row, _ANNOTATIONS[task]) is not None and (task != 'depth' or bool(row.f_px))
 
 
 class Draw(NamedTuple):
@@ -57,6 +62,12 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         picture = row.read_picture()
         size = picture.shape[:2]
         targets = {task: torch.from_numpy(self._target(task, row, size)) for task in self.tasks}
+        for task, target in targets.items():
+            if target.shape[-2:] != size:
+                raise ValueError(
+                    f'{row.picture.name} is {size}, but what it has for {task} '
+                    f'{tuple(target.shape[-2:])} (height, width); give them one size'
+                )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.seed)
             tensor = torch.from_numpy(picture).permute(2, 0, 1)
@@ -80,20 +91,19 @@ def allowed_classes(row: AnnotatedPicture, space: str, size: tuple[int, int]) ->
         return np.zeros(size, np.int64)
     source = label_space(row.label_space)
     allowed = source.allowed_classes(space)[labels]
-    if row.label_source == TEACHER and {'road', 'sidewalk'} <= set(source.names):
+    if row.label_source == TEACHER and source.maps_to(ROAD8.name):
         # "one of both" would teach that it is the more frequent of them
-        allowed[_doubtful_road(labels, source.names)] = 0
+        allowed[_doubtful_road(source.allowed_classes(ROAD8.name)[labels])] = 0
     return allowed
 
 
-def _doubtful_road(labels: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.bool_]:
-    """Find the road pixels that are near to something that stands still beside a road."""
-    passing = ('road', 'person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
-    beside = [k for k, name in enumerate(names) if name not in passing]
-    far = (~np.isin(labels, beside)).astype(np.uint8)
-    distance: NDArray[np.float32] = cv2.distanceTransform(far, cv2.DIST_L2, 3)
+def _doubtful_road(allowed: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Find road that is near to what stands still beside a road, by bit sets of road8."""
+    passing = sum(1 << ROAD8.names.index(name) for name in ('road', 'vehicle', 'person'))
+    elsewhere = (allowed & ~passing == 0).astype(np.uint8)
+    distance: NDArray[np.float32] = cv2.distanceTransform(elsewhere, cv2.DIST_L2, 3)
     near: NDArray[np.bool_] = distance < TEACHER_MARGIN_PX
-    near &= labels == names.index('road')
+    near &= allowed == 1 << ROAD8.names.index('road')
     return near
 
 
@@ -135,8 +145,7 @@ class QuotaSampler(Sampler[list[Draw]]):
             [
                 index
                 for index, row in enumerate(pictures)
-                if row.source in group.sources
-                and all(getattr(row, _ANNOTATIONS[task]) for task in group.needs)
+                if row.source in group.sources and all(_learns(row, task) for task in group.needs)
             ]
             for group in groups
         ]
@@ -158,7 +167,10 @@ class QuotaSampler(Sampler[list[Draw]]):
             )
         for group, members in zip(groups, self.members, strict=True):
             if not members:
-                raise ValueError(f'no picture of {", ".join(group.sources)} is in the index')
+                raise ValueError(
+                    f'no picture of {", ".join(group.sources)} is in the index'
+                    + (f' with what {", ".join(group.needs)} needs' if group.needs else '')
+                )
 
     def __len__(self) -> int:
         """Count the batches."""

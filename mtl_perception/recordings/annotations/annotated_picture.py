@@ -6,8 +6,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-# who made an annotation that is no truth: another network, never scored against
+# who made an annotation that is no truth, never scored against: another network, of which nothing
+# is known but its labels; and what training.experts asked
 TEACHER = 'teacher'
+EXPERT = 'expert'
+TEACHERS = frozenset({TEACHER, EXPERT})
 _Pixel_co = TypeVar('_Pixel_co', np.uint8, np.float32, covariant=True)
 
 
@@ -31,7 +34,7 @@ class AnnotatedPicture:
     """A picture, its camera as far as that is known, and annotations, of which any may be None.
 
     `source` is the data set, or what an index calls it; `label_source` and `depth_source` say
-    who made an annotation: what a TEACHER made is learnt from, but never scored against.
+    who made an annotation: what one of TEACHERS made is learnt from, but never scored against.
     """
 
     picture: Picture
@@ -75,8 +78,8 @@ class AnnotatedPicture:
     def without_teachers(self) -> 'AnnotatedPicture':
         """Give the picture with what people and sensors say of it alone."""
         left: dict[str, Any] = {}
-        if self.label_source == TEACHER:
+        if self.label_source in TEACHERS:
             left |= {'labels': None, 'label_source': ''}
-        if self.depth_source == TEACHER:
+        if self.depth_source in TEACHERS:
             left |= {'depth': None, 'depth_source': ''}
         return replace(self, **left)
