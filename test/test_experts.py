@@ -11,17 +11,20 @@ import pytest
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.offline.evaluate import Scale, score
-from mtl_perception.recordings.annotations.annotated_picture import TEACHER
+from mtl_perception.recordings.annotations.annotated_picture import EXPERT, TEACHER, TEACHERS
 from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.experts.agreement import agreement
-from mtl_perception.training.experts.annotate import lacks, main, write_index
+from mtl_perception.training.experts.annotate import main, Wanted, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
 from mtl_perception.training.experts.networks import Ensemble
 
 TASKS = {'segmentation': 8, 'depth': 1}
 HEIGHT, WIDTH = 93, 157
 PICTURE = make_picture(HEIGHT, WIDTH, 3)
-ROAD = label_space('road8').names.index('road')
+SKY, BUILDING, ROAD, SIDEWALK = map(
+    label_space('road8').names.index, ('sky', 'building', 'road', 'sidewalk')
+)
+NORMALS = np.full((HEIGHT, WIDTH, 3), (0.6, 0.0, -0.8), np.float32)
 KNOWN = {'fx_px': 350.0, 'fy_px': 350.0, 'cx_px': 78.0, 'cy_px': 30.0}
 
 
@@ -57,7 +60,7 @@ def test_confidence_is_highest_where_all_agree(weights: str, ensemble: Ensemble)
     several = Ensemble([weights, weights], scales=(0.8, 1.0, 1.25)).ask(PICTURE)
     assert several.labels.shape == several.depth.shape == (HEIGHT, WIDTH)
     assert 1 / 8 <= several.labels_confidence.min() < several.labels_confidence.max() <= 1
-    assert 0 < several.depth_confidence.min() < several.depth_confidence.max() <= 1
+    assert 0 <= several.depth_confidence.min() < several.depth_confidence.max() <= 1
     # the same twice adds no doubt
     once = Ensemble([weights], scales=(0.8, 1.0, 1.25)).ask(PICTURE)
     np.testing.assert_allclose(several.depth, once.depth, rtol=1e-4)
@@ -93,27 +96,27 @@ def test_missing_annotations_are_written_and_own_ones_stay(
             {'picture': PICTURE, 'labels': labels, **KNOWN},
             {'picture': PICTURE, 'depth': depth, 'depth_source': 'lidar', **KNOWN},
             {'picture': PICTURE},
-            {'picture': PICTURE, 'labels': labels, 'depth': depth, **KNOWN},
+            {'picture': PICTURE, 'labels': labels, 'depth': depth, 'normals': NORMALS, **KNOWN},
         ],
     )
     output = tmp_path / 'new'
     output.mkdir()
     rows = read_index(index)
-    unfinished = [row for row in rows if lacks(row)]
-    write_index(rows, unfinished, Experts(ensemble, Caution(0.0, 0.0)), output)
+    write_index(rows, rows, Experts(ensemble, Caution(0.0, 0.0)), output)
     rows = read_index(output / 'index.csv')
     asked = ensemble.ask(PICTURE)
     labelled, measured, bare, whole = rows
     assert (labelled.read_labels() == ROAD).all()
-    assert (labelled.label_source, labelled.depth_source) == ('human', TEACHER)
+    assert (labelled.label_source, labelled.depth_source) == ('human', EXPERT)
     np.testing.assert_allclose(labelled.read_depth(), asked.depth * 350 / 700, atol=1 / 256)
     assert (measured.read_depth() == 7).all()
-    assert (measured.depth_source, measured.label_source) == ('lidar', TEACHER)
+    assert (measured.depth_source, measured.label_source) == ('lidar', EXPERT)
     np.testing.assert_array_equal(measured.read_labels(), asked.labels)
     # without a focal length there is no depth
     assert bare.depth is None
     assert bare.labels is not None
     assert (whole.label_source, whole.f_px, whole.principal_row) == ('human', 350, 30)
+    np.testing.assert_allclose(whole.read_normals(), NORMALS, atol=0.005)
     assert all(np.array_equal(row.read_picture(), PICTURE) for row in rows)
     with (output / 'index.csv').open(newline='') as file:
         written = list(csv.DictReader(file))
@@ -152,6 +155,97 @@ def test_geometry_overrules_the_networks_on_the_ground(tmp_path: Path, ensemble:
     assert np.abs(implied.depth[50:] / plain.depth[50:] - 1).mean() > 0.1
 
 
+class TestRevision:
+    def settled(self, folder: Path, ensemble: Ensemble, **row: object) -> np.ndarray:
+        rows = read_index(make_index(folder / 'own', [{'picture': PICTURE, **row}]))
+        new = folder / 'new'
+        new.mkdir()
+        write_index(rows, rows, Experts(ensemble, Caution(0.0)), new, Wanted(revise=True))
+        (row,) = read_index(new / 'index.csv')
+        self.source = row.label_source
+        return row.read_labels()
+
+    @pytest.mark.parametrize('teacher', TEACHERS)
+    def test_what_contradicts_a_teacher_or_was_left_out_is_not_labelled(
+        self, tmp_path: Path, ensemble: Ensemble, teacher: str
+    ) -> None:
+        said = np.full((HEIGHT, WIDTH), BUILDING, np.uint8)
+        said[:, :50] = UNLABELLED
+        settled = self.settled(tmp_path, ensemble, labels=said, label_source=teacher)
+        agreed = ensemble.ask(PICTURE).labels == BUILDING
+        assert 0.02 < agreed[:, 50:].mean() < 0.98
+        np.testing.assert_array_equal(settled[:, 50:] == BUILDING, agreed[:, 50:])
+        assert (settled[settled != BUILDING] == UNLABELLED).all()
+        assert (settled[:, :50] == UNLABELLED).all()
+        assert self.source == EXPERT
+
+    def test_where_a_teacher_is_doubtful_the_experts_decide(
+        self, tmp_path: Path, ensemble: Ensemble
+    ) -> None:
+        said = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+        said[:, 60:70] = BUILDING
+        settled = self.settled(tmp_path, ensemble, labels=said, label_source=TEACHER)
+        labels = ensemble.ask(PICTURE).labels
+        near = slice(70, 110)
+        np.testing.assert_array_equal(settled[:, near], labels[:, near])
+        assert (labels[:, near] != ROAD).any()
+
+    def test_what_people_labelled_stays(self, tmp_path: Path, ensemble: Ensemble) -> None:
+        said = np.full((HEIGHT, WIDTH), SIDEWALK, np.uint8)
+        settled = self.settled(tmp_path, ensemble, labels=said, label_source='human')
+        assert (settled == SIDEWALK).all()
+        assert self.source == 'human'
+
+
+def test_gaps_of_a_sensor_are_filled_by_the_ground_that_it_measured(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:45] = SKY
+    rows = np.maximum(np.arange(HEIGHT)[:, None] - 30.0, 1) * np.ones(WIDTH)
+    # a camera 2 m above the road; the option says 1.5
+    plane = 350 * 2.0 / rows
+    measured = np.where((rows > 15) & (np.arange(WIDTH) % 4 == 0), plane, np.nan)
+    made = {'picture': PICTURE, 'labels': labels, 'depth': measured, **KNOWN}
+    given = read_index(make_index(tmp_path / 'own', [made]))
+    new = tmp_path / 'new'
+    new.mkdir()
+    experts = Experts(ensemble, Caution(0.0, 0.0), camera_height_m=1.5)
+    write_index(given, given, experts, new, Wanted(dense=True))
+    (row,) = read_index(new / 'index.csv')
+    assert (row.label_source, row.depth_source) == ('human', EXPERT)
+    near = (rows > 20) & (plane < 35)
+    np.testing.assert_allclose(row.read_depth()[near], plane[near], rtol=0.01)
+
+
+def test_the_stand_in_gives_only_what_is_not_known_of_a_camera(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    cameras = [KNOWN, {'fx_px': 350.0}, {'cy_px': 30.0}, {}]
+    rows = read_index(make_index(tmp_path, [{'picture': PICTURE, **known} for known in cameras]))
+    found = [Experts(ensemble, camera=Camera(500.0, 40.0)).camera_of(row) for row in rows]
+    assert found == [Camera(350, 30), Camera(350, 40), Camera(500, 30), Camera(500, 40)]
+    alone = [Experts(ensemble).camera_of(row) for row in rows]
+    assert alone == [Camera(350, 30), None, None, None]
+
+
+def test_depth_at_the_end_of_the_range_is_doubted(tmp_path: Path) -> None:
+    short = make_weights(tmp_path / 'short.safetensors', TASKS, depth_range_m=(0.5, 2.0))
+    opinion = Ensemble([str(short)], scales=(1.0,)).ask(PICTURE)
+    at_end = opinion.depth_confidence == 0
+    assert 0 < at_end.mean() < 1
+    assert (opinion.depth[~at_end] < 2).all()
+
+
+def test_labels_that_cannot_be_translated_do_not_hinder_depth(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    made = {'picture': PICTURE, 'labels': labels, 'label_space': 'nyud40', **KNOWN}
+    (row,) = read_index(make_index(tmp_path, [made]))
+    assert np.isfinite(Experts(ensemble, Caution(0.0, 0.0)).complete(row).depth).any()
+
+
 def test_experts_are_scored_where_somebody_knows_better(
     tmp_path: Path, ensemble: Ensemble
 ) -> None:
@@ -166,6 +260,8 @@ def test_experts_are_scored_where_somebody_knows_better(
     assert figures['ground']['abs_rel'] == pytest.approx(0.1, abs=0.01)
     assert figures['ground']['abs_rel_of_networks'] > 0.1
     assert 0.9 < figures['ground']['coverage'] <= 1
+    taught = read_index(make_index(tmp_path / 'taught', [{**made, 'depth_source': TEACHER}]))
+    assert agreement(Experts(ensemble, camera_height_m=1.5), taught)['ground'] == {}
 
 
 def test_the_command_scores_and_writes(
@@ -191,10 +287,26 @@ def test_the_command_scores_and_writes(
     assert [row.source for row in rows] == ['made', 'other', 'made']
     assert [row.labels is not None for row in rows] == [True, False, True]
     assert (rows[2].read_labels() < 8).all()
+    with pytest.raises(SystemExit):
+        main([str(data), '--output', str(data), *arguments])
+    assert f'--output {data} is a folder that is read' in capsys.readouterr().err
 
 
-def test_the_word_of_an_expert_is_never_scored(tmp_path: Path) -> None:
-    depth = {'depth': np.full((HEIGHT, WIDTH), 9.0), 'depth_source': TEACHER}
+def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: str) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    data = make_index(tmp_path, [{'picture': PICTURE, 'labels': labels, 'split': 'val'}]).parent
+    again = str(make_weights(tmp_path / 'again.safetensors', TASKS))
+    output = tmp_path / 'out'
+    main([str(data), '--output', str(output), '--experts', weights, again, '--scales', '1'])
+    figures = json.loads((output / 'agreement.json').read_text())
+    assert figures['each'].keys() == {weights, again}
+    # the same network twice
+    assert figures['each'][again]['networks'] == figures['each'][weights]['networks']
+
+
+@pytest.mark.parametrize('source', TEACHERS)
+def test_the_word_of_an_expert_is_never_scored(tmp_path: Path, source: str) -> None:
+    depth = {'depth': np.full((HEIGHT, WIDTH), 9.0), 'depth_source': source}
     index = make_index(tmp_path, [{'picture': PICTURE, **depth}])
     rows = read_index(index)
     found = Prediction(None, None, np.full((HEIGHT, WIDTH), 9, np.float32), None)

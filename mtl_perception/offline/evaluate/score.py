@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space, LabelSpace, only_class
-from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
 from .metrics import DepthMetrics, NormalsMetrics, SegmentationMetrics
 from .protocols import OWN, Protocol
@@ -80,9 +80,8 @@ class Scoring:
 
         Raises ValueError if its label space cannot be translated.
         """
-        labels = row.read_labels() if row.label_source != TEACHER else None
-        depth = row.read_depth() if row.depth_source != TEACHER else None
-        normals = row.read_normals()
+        known = row.without_teachers()
+        labels, depth, normals = known.read_labels(), known.read_depth(), known.read_normals()
         factor = np.float32(focal_factor(row.f_px, self._training_f_px))
         return Comparison(
             None

@@ -26,7 +26,7 @@ def agreement(experts: Experts, rows: Sequence[AnnotatedPicture]) -> dict[str, A
     """
     ensemble, ground = experts.ensemble, _GroundErrors(experts)
     scoring = Scoring(Scale(ensemble.label_space, ensemble.training_f_px))
-    for row in tqdm(rows, unit='picture', desc='scoring'):
+    for row in tqdm([row.without_teachers() for row in rows], unit='picture', desc='scoring'):
         opinion = ensemble.ask(row.read_picture())
         scoring.add(row, Prediction(opinion.labels, None, opinion.depth, None))
         if experts.camera_height_m is not None and opinion.depth is not None:

@@ -2,13 +2,15 @@
 
 `python -m mtl_perception.training.experts.annotate DATA … --output FOLDER` writes an index of the
 same pictures in which what was missing is there, and says first how good the experts are where a
-person or a sensor knows better.
+person or a sensor knows better. With `--revise` and `--dense` they also mend what is there.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 import csv
+from dataclasses import dataclass
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -18,69 +20,104 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.offline.evaluate import write_report
-from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
+from mtl_perception.recordings.annotations.annotated_picture import (
+    AnnotatedPicture,
+    EXPERT,
+    TEACHERS,
+)
 from mtl_perception.recordings.annotations.label_files import LabelFile
 from mtl_perception.recordings.annotations.picture_files import (
     DepthFile,
     encode_depth,
+    encode_normals,
+    NormalsFile,
     PictureFile,
     write_image,
 )
-from mtl_perception.recordings.dataset_index import COLUMNS
+from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
 from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .agreement import agreement
 from .completion import Camera, Caution, Experts
 from .networks import Ensemble, SCALES
 
+log = logging.getLogger(__name__)
+
 # beside those of other indexes: 8-bit pictures, 255 for certainty
 CONFIDENCES = ('labels_confidence', 'depth_confidence')
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What experts are to write beside what is missing.
+
+    `revise`: labels that a teacher made; `dense`: depth where a sensor measured none.
+    """
+
+    revise: bool = False
+    dense: bool = False
+
+    def labels(self, row: AnnotatedPicture) -> bool:
+        """Tell whether a picture's labels are wanted of the experts."""
+        return row.labels is None or (self.revise and row.label_source in TEACHERS)
+
+    def depth(self, row: AnnotatedPicture) -> bool:
+        """Tell whether a picture's depth is wanted of the experts."""
+        return row.depth is None or self.dense
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Score the experts, then let them write what is missing."""
     options = _parse(arguments)
-    experts = Experts(
-        Ensemble(options.experts, options.scales, options.device),
-        Caution(options.labels_confidence, options.depth_confidence),
-        options.camera_height,
-        Camera(*options.camera) if options.camera else None,
-    )
+
+    def ask(weights: Sequence[str]) -> Experts:
+        return Experts(
+            Ensemble(weights, options.scales, options.device),
+            Caution(options.labels_confidence, options.depth_confidence),
+            options.camera_height,
+            Camera(*options.camera) if options.camera else None,
+        )
+
+    experts = ask(options.experts)
+    wanted = Wanted(options.revise, options.dense)
     options.output.mkdir(parents=True, exist_ok=True)
     rows = read_all(options.data)
     meant = [row for row in rows if not options.sources or row.source in options.sources]
     known = [row for row in meant if row.split == options.score_split]
     figures = agreement(experts, known)
+    if len(options.experts) > 1:
+        figures['each'] = {name: agreement(ask([name]), known) for name in options.experts}
+    if not figures['networks']['sources']:
+        log.warning(
+            'nobody knows better in split %s: these experts have no score', options.score_split
+        )
     write_report(figures['networks'], None)
     for kind, errors in figures.get('ground', {}).items():
         print(kind, '  '.join(f'{name} {value:.3f}' for name, value in errors.items()))
     (options.output / 'agreement.json').write_text(json.dumps(figures, indent=2) + '\n')
-    unfinished = [row for row in meant if row.split == options.split and lacks(row)]
-    write_index(rows, unfinished, experts, options.output)
+    meant = [row for row in meant if row.split == options.split]
+    write_index(rows, meant, experts, options.output, wanted)
 
 
 def write_index(
     rows: Sequence[AnnotatedPicture],
-    unfinished: Sequence[AnnotatedPicture],
+    meant: Sequence[AnnotatedPicture],
     experts: Experts,
     output: Path,
+    wanted: Wanted = Wanted(),
 ) -> None:
-    """Write the index.csv of a folder: all rows, and what the experts add to the unfinished."""
+    """Write the index.csv of a folder: all rows, and what is wanted of the experts for some."""
+    asked = [row for row in meant if wanted.labels(row) or wanted.depth(row)]
     added = {
-        id(row): _added(row, experts, output, f'{number:06}.png')
-        for number, row in enumerate(tqdm(unfinished, unit='picture', desc='annotating'))
+        id(row): _added(row, experts, output, f'{number:06}.png', wanted)
+        for number, row in enumerate(tqdm(asked, unit='picture', desc='annotating'))
     }
     with (output / 'index.csv').open('w', newline='') as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *CONFIDENCES])
+        writer = csv.DictWriter(file, [*COLUMNS, *OPTIONAL_COLUMNS, *CONFIDENCES])
         writer.writeheader()
         for number, row in enumerate(rows):
             own = _own(row, output, f'own_{number:06}.png')
             writer.writerow({**own, **added.get(id(row), {})})
-
-
-def lacks(row: AnnotatedPicture) -> bool:
-    """Tell whether labels or depth are missing."""
-    return row.labels is None or row.depth is None
 
 
 def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
@@ -97,6 +134,7 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
         ('image', row.picture, PictureFile, lambda picture: picture[..., ::-1]),
         ('labels', row.labels, LabelFile, lambda labels: labels),
         ('depth', row.depth, DepthFile, encode_depth),
+        ('normals', row.normals, NormalsFile, encode_normals),
     )
     for column, annotation, kind, encode in kept:
         if isinstance(annotation, kind):
@@ -106,21 +144,23 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
     return values
 
 
-def _added(row: AnnotatedPicture, experts: Experts, output: Path, name: str) -> dict[str, Any]:
-    """Write the annotations that a picture lacks; give their columns."""
+def _added(
+    row: AnnotatedPicture, experts: Experts, output: Path, name: str, wanted: Wanted
+) -> dict[str, Any]:
+    """Write the annotations that are wanted of the experts; give their columns."""
     opinion = experts.complete(row)
     values: dict[str, Any] = {}
-    if row.labels is None and opinion.labels is not None:
-        values = {'label_space': experts.ensemble.label_space, 'label_source': TEACHER}
+    if wanted.labels(row) and opinion.labels is not None:
+        values = {'label_space': experts.ensemble.label_space, 'label_source': EXPERT}
         values['labels'] = write_image(output, f'labels/{name}', opinion.labels)
         sure = _bytes(opinion.labels_confidence)
         values['labels_confidence'] = write_image(output, f'labels_confidence/{name}', sure)
-    if row.depth is None and opinion.depth is not None:
+    if wanted.depth(row) and opinion.depth is not None:
         values['depth'] = write_image(output, f'depth/{name}', encode_depth(opinion.depth))
         camera = experts.camera_of(row)
         assert camera is not None, 'there is depth only where there is a camera'
         values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
-        values['depth_source'] = TEACHER
+        values['depth_source'] = EXPERT
         sure = _bytes(opinion.depth_confidence)
         values['depth_confidence'] = write_image(output, f'depth_confidence/{name}', sure)
     return values
@@ -160,10 +200,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar=('F_PX', 'PRINCIPAL_ROW'),
         help='stands in where the camera is not known',
     )
+    parser.add_argument(
+        *('--revise',),
+        action='store_true',
+        help='settle what a teacher labelled: doubtful road by the experts, contradictions out',
+    )
+    parser.add_argument(
+        *('--dense',), action='store_true', help="fill the gaps of a sensor's depth"
+    )
     parser.add_argument('--labels-confidence', type=float, default=Caution.labels)
     parser.add_argument('--depth-confidence', type=float, default=Caution.depth)
     parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if any(
+        (options.output / 'index.csv').resolve() == (Path(data) / 'index.csv').resolve()
+        for data in options.data
+    ):
+        parser.error(f'--output {options.output} is a folder that is read; name another')
+    return options
 
 
 if __name__ == '__main__':

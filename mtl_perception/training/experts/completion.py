@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space, only_class, UNLABELLED
-from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
+from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHERS
+from mtl_perception.training.datasets import allowed_classes
 
 from .ground import GROUND, GroundPlane, standing_depth
 from .networks import Ensemble, Opinion
@@ -43,40 +44,68 @@ class Experts:
     camera: Camera | None = None
 
     def camera_of(self, row: AnnotatedPicture) -> Camera | None:
-        """Give the camera of a picture, or what stands in for it."""
-        if row.f_px is None or row.principal_row is None:
-            return self.camera
-        return Camera(row.f_px, row.principal_row)
+        """Give the camera of a picture; what is not known of it, by what stands in."""
+        f_px, principal_row = row.f_px, row.principal_row
+        if self.camera is not None:
+            f_px = self.camera.f_px if f_px is None else f_px
+            principal_row = self.camera.principal_row if principal_row is None else principal_row
+        return None if f_px is None or principal_row is None else Camera(f_px, principal_row)
 
     def complete(self, row: AnnotatedPicture) -> Opinion:
-        """Give labels and depth of a picture: 255 and NaN where the experts are in doubt."""
+        """Give labels and depth of a picture: 255 and NaN where the experts are in doubt.
+
+        A teacher's labels stay where there is no doubt of them, unless the experts contradict;
+        what a sensor measured stays, and is what the ground is fitted to.
+        """
         opinion, camera = self.ensemble.ask(row.read_picture()), self.camera_of(row)
         labels = opinion.labels
         if labels is not None and opinion.labels_confidence is not None:
             unsure = opinion.labels_confidence < self.caution.labels
             labels = np.where(unsure, np.uint8(UNLABELLED), labels)
-        seen, depth = self.known_labels(row), None
-        if seen is None:
+            if row.label_source in TEACHERS:
+                labels = self._settle(row, labels)
+        depth, seen = None, self.known_labels(row)
+        if labels is not None and (seen is None or row.label_source in TEACHERS):
             seen = labels
         if camera and opinion.depth is not None and opinion.depth_confidence is not None:
             depth = self.metric(opinion.depth, camera)
-            implied = self.ground_depth(seen, depth, camera)
+            measured = row.without_teachers().read_depth()
+            implied = self.ground_depth(seen, depth if measured is None else measured, camera)
             unsure = (opinion.depth_confidence < self.caution.depth) | self._among(seen, ('sky',))
             depth[unsure] = np.nan
-            depth = np.where(np.isnan(implied), depth, implied)
+            for better in (implied, measured):
+                if better is not None:
+                    depth = np.where(np.isnan(better), depth, better)
         return Opinion(labels, opinion.labels_confidence, depth, opinion.depth_confidence)
+
+    def _settle(self, row: AnnotatedPicture, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Join what a teacher and the experts say, 255 where they contradict each other.
+
+        Where the teacher is doubtful, the experts decide; what it left out stays left out.
+        """
+        own = row.read_labels()
+        source, target = label_space(row.label_space), self.ensemble.label_space
+        if own is None or not source.maps_to(target):
+            return labels
+        sure = allowed_classes(row, target, own.shape)
+        settled = np.where(labels == UNLABELLED, only_class(sure), labels)
+        clash = (sure > 0) & (sure >> np.minimum(settled, 62) & 1 == 0)
+        settled[clash | (source.allowed_classes(target)[own] == 0)] = UNLABELLED
+        return settled
 
     def metric(self, depth: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
         """Give the networks' depth in metres for a camera."""
         return depth * np.float32(focal_factor(camera.f_px, self.ensemble.training_f_px))
 
     def known_labels(self, row: AnnotatedPicture) -> NDArray[np.uint8] | None:
-        """Give the picture's own labels in the experts' space, 255 where not one class."""
-        labels = row.read_labels()
-        if labels is None:
+        """Give the picture's own labels in the experts' space, 255 where not one class.
+
+        None where it has none, or none that can be translated.
+        """
+        labels, own = row.read_labels(), row.label_space
+        if labels is None or not label_space(own).maps_to(self.ensemble.label_space):
             return None
-        own = label_space(row.label_space)
-        return only_class(own.allowed_classes(self.ensemble.label_space)[labels])
+        return only_class(label_space(own).allowed_classes(self.ensemble.label_space)[labels])
 
     def ground_depth(
         self, labels: NDArray[np.uint8] | None, depth_m: NDArray[np.float32], camera: Camera

@@ -32,7 +32,8 @@ class Opinion:
     | labels_confidence | float32 | the mean probability of that class                 |
     | depth             | float32 | metres for the ensemble's focal length: the        |
     |                   |         | geometric mean                                     |
-    | depth_confidence  | float32 | 1 / (1 + relative spread): 1 where all of them agree |
+    | depth_confidence  | float32 | 1 / (1 + deviation of log-depth): 1 where all of   |
+    |                   |         | them agree, 0 where one is at the end of its range |
     """
 
     labels: NDArray[np.uint8] | None
@@ -77,6 +78,7 @@ class Ensemble:
         """Average over the experts, scales and mirrorings for a picture (H, W, 3) RGB."""
         size = picture.shape[:2]
         probabilities, log_depths = [], []
+        too_far = torch.zeros(size, dtype=torch.bool, device=self.device)
         for card, network in self.members:
             for scale in self.scales:
                 looked_at = nearest_multiples([s * scale for s in size], card.size_divisor)
@@ -89,9 +91,10 @@ class Ensemble:
                     if 'depth' in maps:
                         raw = _resize(maps['depth'], size)[0, 0]
                         depth = DEPTH_ACTIVATIONS[card.depth_activation](raw)
+                        too_far |= depth >= card.depth_range_m[1]
                         factor = zoom * focal_factor(self.training_f_px, card.training_f_px)
                         log_depths.append((depth.clamp(*card.depth_range_m) * factor).log())
-        return Opinion(*_vote(probabilities), *_mean_depth(log_depths))
+        return Opinion(*_vote(probabilities), *_mean_depth(log_depths, too_far))
 
     def _views(
         self, network: nn.Module, picture: NDArray[np.uint8], size: Sequence[int]
@@ -116,13 +119,13 @@ def _vote(
 
 
 def _mean_depth(
-    log_depths: Sequence[Tensor],
+    log_depths: Sequence[Tensor], too_far: Tensor
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
     if not log_depths:
         return None, None
     opinions = torch.stack(list(log_depths))
-    spread = opinions.std(0, correction=0)
-    return opinions.mean(0).exp().cpu().numpy(), (1 / (1 + spread)).cpu().numpy()
+    confidence = (1 / (1 + opinions.std(0, correction=0))).masked_fill(too_far, 0)
+    return opinions.mean(0).exp().cpu().numpy(), confidence.cpu().numpy()
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
