@@ -10,9 +10,9 @@ from mtl_perception.ros.parameters import FIELDS
 
 _HEAD = """# Parameters
 
-Written from the declarations by `python -m mtl_perception.ros.reference.parameters_page`; change
-them there. [config/perception.yaml](../config/perception.yaml) has them all with their defaults
-and more words.
+Written by `python -m mtl_perception.ros.reference.parameters_page docs/parameters.md` from the
+declarations: change them there. [config/perception.yaml](../config/perception.yaml) has them all
+with their defaults and more words.
 
 A parameter that is **fixed** can be set while the node is unconfigured, all others at any time:
 `ros2 param set /perception confidence_threshold 0.5`. A set that does not fit together is rejected
