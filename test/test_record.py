@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from made_recipe import made_batch, make_recipe, one_thread
 import numpy as np
@@ -54,6 +55,17 @@ def test_panels_of_several_sizes_stand_in_a_row(tmp_path: Path) -> None:
     np.testing.assert_array_equal(drawn['input'][:, :64], pictures[0].permute(1, 2, 0))
     np.testing.assert_array_equal(drawn['input'][:32, 128:192], low[0][0].permute(1, 2, 0))
     assert not drawn['input'][32:, 128:].any()
+
+
+def test_a_run_is_saved_before_a_validation_that_fails(tmp_path: Path) -> None:
+    def fail() -> dict[str, Any]:
+        raise ValueError('no truth')
+
+    run = start(tmp_path, validate_every=2)
+    run.step = 2
+    with pytest.raises(ValueError, match='no truth'):
+        Record(run, tmp_path, fail).step([made_batch()])
+    assert (tmp_path / 'checkpoint.pt').is_file()
 
 
 def test_tensorboard_shows_numbers_and_pictures(tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ class Record:
         self.events.scalars('weight', self.run.weighting.weights(), step)
 
     def step(self, batches: Sequence[Batch]) -> None:
-        """Validate, draw and save, after the steps that are for it."""
+        """Save, validate and draw, after the steps that are for it."""
         run = self.run
         done = run.step % run.recipe.validate_every == 0 or run.step == run.recipe.steps
+        if done or (run.step - self.first) % SAVE_EVERY == 0:
+            run.save(self.checkpoint)
         if done:
             report = self.validate()
             log.info('step %d: %s', run.step, report)
             self.events.scalars('validation', report, run.step)
         if done or run.step % DRAW_EVERY == 0 or run.step == 1:
             self.events.pictures(panels(run, batches), run.step)
-        if done or (run.step - self.first) % SAVE_EVERY == 0:
-            run.save(self.checkpoint)
