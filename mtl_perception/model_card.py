@@ -7,6 +7,7 @@ from pathlib import Path
 import re
 from typing import Any
 
+from torch import nn
 import yaml
 
 from .label_space import label_space, LABEL_SPACES
@@ -86,7 +87,7 @@ class ModelCard:
         """Build the network, randomly initialised."""
         return JointNetwork(self.encoder, self.tasks, self.residual_units)
 
-    def deploy(self, network: JointNetwork) -> DeployedNetwork:
+    def deploy(self, network: nn.Module) -> DeployedNetwork:
         """Wrap the network in what this card says of its input and output."""
         return DeployedNetwork(
             network,

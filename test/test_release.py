@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from made_recipe import make_data, make_recipe, one_thread
 import pytest
@@ -10,7 +11,7 @@ from mtl_perception.engine import Engine
 from mtl_perception.model_card import parse_card
 from mtl_perception.training.loop.run import Run
 from mtl_perception.training.recipe import read_recipe
-from mtl_perception.training.release import main, round_as_trained
+from mtl_perception.training.release import _history, _trained, main, round_as_trained
 from mtl_perception.training.train import validate_parts
 
 __all__ = ['one_thread']
@@ -41,6 +42,51 @@ def test_a_joint_network_is_released_for_one_of_its_label_spaces(
     assert (card.label_space, card.classes) == ('kitti6', (40, 46))
     assert card.tasks == {'segmentation': 46, 'depth': 1}
     assert card.metrics['all']['segmentation']['pictures'] == 2
+    assert card.data.startswith('0 steps from random weights, on the train pictures of labelled')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'label_space': 'road8', 'training_f_px': 500.0}, 'label_space, training_f_px'),
+        ({'crop': [64, 72]}, 'size_divisor'),
+        ({'tasks': ['depth'], 'encoder': 'resnet18'}, 'encoder, tasks'),
+        ({'normalisation': 'imagenet', 'depth_activation': 'abs'}, 'normalisation, depth_activ'),
+    ],
+)
+def test_a_recipe_that_the_weights_are_not_of_is_refused(
+    joint: Path, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    (tmp_path / 'other').mkdir()
+    other = make_recipe(tmp_path / 'other', **{'label_space': 'nyud40+kitti6', **changes})
+    with pytest.raises(ValueError, match=f'by a recipe that differs in {words}.*; give the rec'):
+        main([str(other), str(tmp_path / 'checkpoint.pt'), '--data', str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('state', 'pretrained', 'begun'),
+    [
+        ({'start_from': 'road8'}, None, 'road8'),
+        ({'start_from': None}, 'torchvision', 'the encoder of torchvision'),
+        ({'start_from': None}, None, 'random weights'),
+        ({}, 'torchvision', 'what the checkpoint does not tell'),
+    ],
+)
+def test_a_card_tells_what_its_run_started_from(
+    tmp_path: Path, state: dict[str, Any], pretrained: str | None, begun: str
+) -> None:
+    recipe = read_recipe(make_recipe(tmp_path, pretrained=pretrained))
+    data = str(make_data(tmp_path / 'data'))
+    told = _history([data], recipe, {**state, 'step': 7})
+    assert told == (
+        f'7 steps from {begun}, on the train pictures of labelled (3), ranged (3); '
+        'left out: nothing'
+    )
+
+
+def test_a_checkpoint_without_a_recipe_is_taken_for_one_of_the_recipe_given(joint: Path) -> None:
+    recipe = read_recipe(joint)
+    assert _trained({}, recipe, joint) is recipe
 
 
 def test_validation_goes_by_label_space(joint: Path, tmp_path: Path) -> None:

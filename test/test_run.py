@@ -2,10 +2,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from made_recipe import made_batch, make_recipe, one_thread
+import numpy as np
 import pytest
 import torch
 from torch import nn, Tensor
+import yaml
 
+from mtl_perception.label_space import label_space
 from mtl_perception.training.loop.run import _synchronise, Batch, Run
 from mtl_perception.training.recipe import read_recipe, Recipe
 
@@ -92,10 +95,62 @@ def test_learnt_weights_move_and_go_into_the_checkpoint(recipe: Recipe, tmp_path
         start(recipe).restore(path)
 
 
-def test_a_plain_checkpoint_holds_what_it_always_did(recipe: Recipe, tmp_path: Path) -> None:
-    start(recipe).save(tmp_path / 'checkpoint.pt')
-    state = torch.load(tmp_path / 'checkpoint.pt', weights_only=True)
-    assert state.keys() == {'network', 'average', 'optimiser', 'schedule', 'step'}
+def test_a_plain_checkpoint_holds_its_recipe_and_what_it_always_did(
+    recipe: Recipe, tmp_path: Path, tiny_weights: Path
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    run = start(recipe)
+    run.start_from(str(tiny_weights))
+    run.save(path)
+    state = torch.load(path, weights_only=True)
+    before = {'network', 'average', 'optimiser', 'schedule', 'step'}
+    assert state.keys() == before | {'recipe', 'start_from'}
+    assert yaml.safe_load(yaml.safe_dump(state['recipe'])) == recipe.values()
+    assert state['start_from'] == tiny_weights.stem
+    again = start(recipe)
+    again.restore(path)
+    assert again.started_from == tiny_weights.stem
+
+
+def test_a_recipe_that_changed_is_warned_of_unless_only_in_length(
+    recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    start(recipe).save(path)
+    start(recipe, steps=7, validate_every=3).restore(path)
+    assert not caplog.records
+    start(recipe, seed=5, groups=recipe.groups[:1]).restore(path)
+    assert f'the recipe of {path} differs from this one in groups, seed;' in caplog.text
+
+
+def test_a_checkpoint_that_does_not_know_its_recipe_is_read(
+    recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    start(recipe).save(path)
+    state = torch.load(path, weights_only=True)
+    torch.save({k: v for k, v in state.items() if k not in ('recipe', 'start_from')}, path)
+    run = start(recipe, seed=5)
+    run.started_from = 'road8'
+    run.restore(path)
+    assert run.started_from == 'road8'
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(('space', 'sky'), [('road8', (0,)), ('nyud40+kitti6', (None, 0))])
+def test_what_is_validated_knows_the_sky_as_what_is_released(
+    recipe: Recipe, space: str, sky: tuple[int | None, ...]
+) -> None:
+    run = start(recipe, label_space=space)
+    assert tuple(run.deployed(part).sky for part in label_space(space).parts()) == sky
+
+
+def test_validation_looks_for_the_sky_beyond_all_depth(recipe: Recipe) -> None:
+    run = start(recipe)
+    with torch.no_grad():
+        run.average.module.get_parameter('heads.segmentation.2.bias')[0] = 99
+    prediction = run.predict(run.deployed(), np.zeros((64, 64, 3), np.uint8))
+    assert np.isinf(prediction.depth).all()
 
 
 def test_without_a_checkpoint_a_run_starts_at_step_0(recipe: Recipe, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Write the weights of a run with a model card that states what they reach on val."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,19 @@ from torch import nn
 
 from mtl_perception.engine import Engine
 from mtl_perception.label_space import label_space, Part
-from mtl_perception.model_card import ModelCard, sha256_of, write_card
+from mtl_perception.model_card import sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.offline.evaluate import evaluate, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .loop.optimisation import PRECISIONS
-from .recipe import add_recipe_arguments, chosen_recipe, Recipe
+from .recipe import add_recipe_arguments, chosen_recipe, Recipe, recipe_from
 
+# what a card says of the network by its recipe
+STATED = (
+    *('encoder', 'tasks', 'label_space', 'normalisation', 'depth_activation', 'depth_range_m'),
+    *('training_f_px', 'size_divisor'),
+)
 _PREFIX = 'module.'
 
 
@@ -27,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     recipe = chosen_recipe(options)
     state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
-    part = _part(recipe, options.domain)
-    card = _card(recipe, part)
+    trained = _trained(state, recipe, options.checkpoint)
+    card = recipe.card(_part(recipe, options.domain))
     weights = options.output / f'{card.name}.safetensors'
-    card = replace(card, data=_sources(options.data, recipe, state['step']))
+    card = replace(card, data=_history(options.data, trained, state))
     network = card.build()
     average = {k.removeprefix(_PREFIX): v for k, v in state['average'].items() if _PREFIX in k}
     load_state(network, average, options.checkpoint)
-    round_as_trained(network, recipe.precision)
+    round_as_trained(network, trained.precision)
     options.output.mkdir(parents=True, exist_ok=True)
     write_weights(network, weights)
     card = replace(card, sha256=sha256_of(weights))
@@ -70,33 +75,33 @@ def _part(recipe: Recipe, domain: str | None) -> Part:
     return parts[domain]
 
 
-def _card(recipe: Recipe, part: Part) -> ModelCard:
-    joined = part.space != recipe.label_space
-    return ModelCard(
-        name=f'{recipe.name}-{part.space}' if joined else recipe.name,
-        encoder=recipe.encoder,
-        tasks=recipe.channels(),
-        label_space=part.space,
-        classes=(part.start, part.stop) if joined else None,
-        normalisation=recipe.normalisation,
-        depth_activation=recipe.depth_activation,
-        depth_range_m=recipe.depth_range_m,
-        training_f_px=recipe.training_f_px,
-        training_size=recipe.training_size,
-        licence=recipe.licence,
-        size_divisor=recipe.size_divisor,
-        sha256='',
-    )
+def _trained(state: Mapping[str, Any], recipe: Recipe, path: Path) -> Recipe:
+    """Give the recipe of a checkpoint, which is to state what the card will; older have none."""
+    if 'recipe' not in state:
+        return recipe
+    trained = recipe_from(state['recipe'], path)
+    differing = [key for key in STATED if getattr(trained, key) != getattr(recipe, key)]
+    if differing:
+        raise ValueError(
+            f'checkpoint {path} was trained by a recipe that differs in {", ".join(differing)}; '
+            'give the recipe of the run'
+        )
+    return trained
 
 
-def _sources(data: Sequence[str], recipe: Recipe, step: int) -> str:
-    """Say what the network has seen."""
+def _history(data: Sequence[str], recipe: Recipe, state: Mapping[str, Any]) -> str:
+    """Say what the network was begun with, and what it has seen since."""
     rows = read_all(data, 'train', recipe.without_sources)
     taken = {source for group in recipe.groups for source in group.sources}
     counts = {s: sum(row.source == s for row in rows) for s in sorted(taken)}
     listed = ', '.join(f'{source} ({count})' for source, count in counts.items())
     without = ', '.join(recipe.without_sources) or 'nothing'
-    return f'{step} steps on the train pictures of {listed}; left out: {without}'
+    encoder = f'the encoder of {recipe.pretrained}' if recipe.pretrained else 'random weights'
+    begun = state.get('start_from', 'what the checkpoint does not tell') or encoder
+    return (
+        f'{state["step"]} steps from {begun}, on the train pictures of {listed}; '
+        f'left out: {without}'
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """A training run: what a checkpoint holds, and one step of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 import logging
 import math
@@ -25,13 +25,15 @@ from mtl_perception.network.joint_network import JointNetwork
 
 from ..pretrained import load_pretrained
 from ..recipe import Recipe
-from .distributed import from_first_rank, ranks
+from .distributed import from_first_rank, rank, ranks
 from .objective import Objective
 from .optimisation import autocast, build_optimiser, gradient_scaler, rate_factor
 
 log = logging.getLogger(__name__)
 
 Batch = tuple[Tensor, dict[str, Tensor]]
+# keys of a recipe that may change while it is run
+_FREE = {'name', 'licence', 'training_size', 'steps', 'validate_every'}
 
 
 class Run:
@@ -61,12 +63,14 @@ class Run:
         self.schedule = LambdaLR(self.optimiser, lambda step: rate_factor(recipe, step))
         self.scaler = gradient_scaler(device, recipe.precision)
         self.step = 0
+        self.started_from: str | None = None
 
     def start_from(self, name: str) -> None:
         """Take over released weights, of the same encoder and heads; see find_weights."""
         path = find_weights(name)
         load_state(self.network, read_weights(path), path)
         self.average.module.load_state_dict(self.network.state_dict())
+        self.started_from = path.stem
 
     def advance(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Take one step on the sum of the batches' gradients, and give the loss of each task.
@@ -117,15 +121,7 @@ class Run:
 
     def deployed(self, part: Part | None = None) -> DeployedNetwork:
         """Wrap the moving average for evaluation, for one part of the label space or all of it."""
-        recipe = self.recipe
-        return DeployedNetwork(
-            self.average.module,
-            recipe.normalisation,
-            recipe.depth_activation,
-            recipe.depth_range_m,
-            (part.start, part.stop) if part else None,
-            size_divisor=recipe.size_divisor,
-        ).eval()
+        return self.recipe.card(part).deploy(self.average.module)
 
     def predict(self, network: DeployedNetwork, picture: NDArray[np.uint8]) -> Prediction:
         """Answer a picture (H, W, 3) in the precision of the training."""
@@ -134,18 +130,25 @@ class Run:
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        torch.save({**state, 'step': self.step}, path.with_suffix('.part'))
+        state |= {'step': self.step, 'recipe': self.recipe.values()}
+        torch.save({**state, 'start_from': self.started_from}, path.with_suffix('.part'))
         os.replace(path.with_suffix('.part'), path)
 
     def restore(self, path: Path) -> None:
         """Go on from the first rank's checkpoint, if it has one.
 
-        Raises ValueError if it is of a recipe that learns or scales what this one does not.
+        Warns if its recipe differs in what decides what is learnt. Raises ValueError if that one
+        learns or scales what this one does not.
         """
         state = from_first_rank(lambda: _read_checkpoint(path))
         if state is None:
             return
         self.step = state.pop('step')
+        self.started_from = state.pop('start_from', self.started_from)
+        changed = self._changed(state.pop('recipe', {}))
+        if changed and rank() == 0:
+            words = 'the recipe of %s differs from this one in %s; from here on this one holds'
+            log.warning(words, path, ', '.join(changed))
         parts = self._parts()
         foreign = state.keys() - parts.keys()
         if foreign:
@@ -156,6 +159,12 @@ class Run:
         for name, value in state.items():
             parts[name].load_state_dict(value)
         log.info('resumed %s at step %d', path, self.step)
+
+    def _changed(self, before: Mapping[str, Any]) -> list[str]:
+        """Name the keys of a recipe by which it would learn something else than this one."""
+        now = self.recipe.values()
+        common = now.keys() & before.keys() - _FREE
+        return sorted(key for key in common if now[key] != before[key])
 
     def _parts(self) -> dict[str, Any]:
         """Name what has a state; the last two only where the recipe gives them one."""
