@@ -1,6 +1,8 @@
+from contextlib import nullcontext
 import importlib.util
 import logging
 from pathlib import Path
+from unittest.mock import MagicMock
 
 from made_weights import assert_same, make_picture, make_weights
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 
 from mtl_perception.backends import create_backend, LIBRARIES, Source
 from mtl_perception.backends.cache import cache_folder
+from mtl_perception.backends.torch_backend import CudaGraph, TorchBackend
 from mtl_perception.engine import Engine
 from mtl_perception.model_card import read_card
 
@@ -108,7 +111,7 @@ class TestChoice:
     def test_on_a_gpu_auto_is_torch_in_half_precision(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: True)
+        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: True)
         backend = create_backend('auto', 'cuda:0')
         assert (backend.name, backend.precision) == ('torch', 'fp16')
 
@@ -220,6 +223,36 @@ class TestOnnxRuntimeProviders:
         expected = Engine(lively, 'cpu', 'torch', 'fp32').predict(picture)
         assert (found['labels'][0] == expected.labels).mean() > 0.98
         assert found['depth'].dtype == np.float32
+
+
+def test_the_buffers_of_a_graph_serve_every_call(
+    lively: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, where a replay is the network itself, called again."""
+    for name in ('Stream', 'current_stream', 'CUDAGraph'):
+        monkeypatch.setattr(torch.cuda, name, MagicMock())
+    for name in ('stream', 'graph'):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: nullcontext())
+    for name in ('zeros', 'empty'):
+        make = getattr(torch, name)
+        monkeypatch.setattr(
+            torch, name, lambda *a, pin_memory=False, make=make, **k: make(*a, **k)
+        )
+    source = Engine(lively, 'cpu', 'torch').source
+    backend = TorchBackend('cpu', 'fp32')
+    with torch.inference_mode():
+        graph = CudaGraph(backend._module(source), (1, *SIZE), 'cpu')
+
+    def replay() -> None:
+        for name, value in graph._module(graph._pictures)._asdict().items():
+            graph._outputs[name].copy_(value)
+
+    graph._graph.replay = replay
+    for seed in (7, 8):
+        batch = make_picture(*SIZE, seed)[None]
+        found, expected = graph(batch), backend.run_eagerly(source)(batch)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no CUDA GPU')

@@ -87,6 +87,8 @@ class CudaGraph:
         # the weights must outlive the graph, which knows only their addresses
         self._module = module
 
+    # the buffers were made in inference mode, and are not written to outside of it
+    @torch.inference_mode()
     def __call__(self, pictures: NDArray[np.uint8]) -> Arrays:
         """Run a batch of the captured shape."""
         np.copyto(self._pinned.numpy(), pictures)
@@ -106,7 +108,8 @@ def _made(outputs: DeployedOutputs) -> dict[str, Tensor]:
 def _offered(device: str) -> tuple[str, ...]:
     """List precisions, the best first; emulated bfloat16 is slower than float32."""
     if device != 'cpu':
-        return ('fp16', 'bf16', 'fp32') if torch.cuda.is_bf16_supported() else ('fp16', 'fp32')
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ('fp16', 'bf16', 'fp32') if native else ('fp16', 'fp32')
     capabilities = torch.cpu.get_capabilities()
     native = any(capabilities.get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
     return ('bf16', 'fp32') if native else ('fp32',)
