@@ -25,7 +25,8 @@ def idd(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    return make_index(tmp_path / 'own', [{'picture': picture_of(0)}])
+    rows = [{'split': 'train'}, {'split': 'val'}, {'split': 'val', 'source': 'camvid'}]
+    return make_index(tmp_path / 'own', [{'picture': picture_of(0), **row} for row in rows])
 
 
 def test_an_index_is_named_by_its_path_or_folder(index: Path) -> None:
@@ -36,6 +37,31 @@ def test_an_index_is_named_by_its_path_or_folder(index: Path) -> None:
 def test_several_data_sets_are_read_as_one(index: Path, idd: Path) -> None:
     rows = read_all([index.parent, f'idd_lite:{idd}'], 'train')
     assert [row.source for row in rows] == ['made', 'idd_lite', 'idd_lite']
+
+
+def test_one_of_several_data_sets_must_have_the_split(index: Path, idd: Path) -> None:
+    data = [index.parent, f'idd_lite:{idd}']
+    assert [row.source for row in read_all(data, 'val')] == ['made', 'camvid']
+    words = r"own, idd_lite:.* has no picture of split 'test'; it has the splits train, val; name"
+    with pytest.raises(ValueError, match=words):
+        read_all(data, 'test')
+    with pytest.raises(FileNotFoundError, match=r"idd finds no picture of split 'val'"):
+        read_all([*data, f'idd:{idd / "nothing"}'], 'val')
+
+
+def test_sources_may_be_left_out(index: Path, idd: Path) -> None:
+    data = [index, f'idd_lite:{idd}']
+    assert [row.source for row in read_all(data, 'val', ['camvid', 'idd_lite'])] == ['made']
+    # of another split, but not unknown
+    assert [row.source for row in read_all(data, 'train', ['camvid', 'idd_lite'])] == ['made']
+    with pytest.raises(ValueError, match=r"split 'train' outside idd_lite, made; it has the spl"):
+        read_all(data, 'train', ['made', 'idd_lite'])
+
+
+def test_a_misspelt_source_is_not_left_out_in_silence(index: Path, idd: Path) -> None:
+    words = r'has no picture of camvidd; it has the sources camvid, idd_lite, made$'
+    with pytest.raises(ValueError, match=words):
+        read_all([index, f'idd_lite:{idd}'], 'train', ['camvidd', 'made'])
 
 
 def test_what_was_found_is_logged(idd: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -69,15 +95,8 @@ def test_an_empty_folder_is_told_what_is_expected(name: str, tmp_path: Path) -> 
 
 
 def test_another_split_is_told_the_known_ones(idd: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"split 'dev': .*/dev/.* splits are train, val"):
+    with pytest.raises(ValueError, match=r"no picture of split 'dev'; it has the splits train;"):
         read_annotated(f'idd_lite:{idd}', 'dev')
-    with pytest.raises(FileNotFoundError, match=r'its splits are train, test'):
-        read_annotated(f'nyud:{idd}', 'dev')
-
-
-def test_a_data_set_that_the_recipe_leaves_out_is_refused(idd: Path) -> None:
-    with pytest.raises(ValueError, match='the recipe leaves out idd_lite; take idd_lite:'):
-        read_annotated(f'idd_lite:{idd}', 'train', ['idd_lite'])
 
 
 def test_the_folder_of_data_is_known(index: Path, idd: Path) -> None:

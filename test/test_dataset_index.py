@@ -1,4 +1,5 @@
 from pathlib import Path
+import re
 
 import cv2
 from made_index import make_index
@@ -54,19 +55,25 @@ def test_a_grey_picture_becomes_three_equal_channels(index: Path) -> None:
     np.testing.assert_array_equal(row.read_picture(), PICTURE[..., :1].repeat(3, axis=2))
 
 
-def test_splits_and_sources_are_chosen(index: Path) -> None:
-    assert [row.source for row in read_index(index, 'val')] == ['camvid', 'kitti']
-    assert [row.source for row in read_index(index, 'val', ['kitti'])] == ['camvid']
-    assert len(read_index(index, None, ['kitti'])) == 2
+@pytest.mark.parametrize(
+    ('column', 'text', 'expected'),
+    [
+        *(('fx_px', text, 'a number above 0') for text in ('abc', '0', '-721.5', 'nan', 'inf')),
+        *(('cy_px', text, 'a number,') for text in ('abc', 'nan')),
+    ],
+)
+def test_intrinsics_that_cannot_be_are_refused(
+    tmp_path: Path, column: str, text: str, expected: str
+) -> None:
+    index = make_index(tmp_path, [{'picture': PICTURE, column: text}])
+    words = f"{index} has '{text}' for {column} of image_0.png; expected {expected}"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_index(index)
 
 
-def test_nothing_left_is_an_error_that_says_what_there_is(index: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"no picture of split 'test'; it has the splits train, v"
-    ):
-        read_index(index, 'test')
-    with pytest.raises(ValueError, match=r"of split 'train' outside made; it has the splits trai"):
-        read_index(index, 'train', ['made'])
+def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'index\.csv has no rows; add one for each picture'):
+        read_index(make_index(tmp_path, []))
 
 
 def test_a_missing_index_is_named(tmp_path: Path) -> None:

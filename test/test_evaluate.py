@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 from made_index import make_index
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space
+from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.evaluate import (
     evaluate,
     PROTOCOLS,
@@ -99,13 +101,13 @@ def test_the_report_is_printed_and_written_as_json(
 ) -> None:
     row = {'picture': PICTURE, 'labels': labels(0, 2), 'depth': np.full((4, 6), 20.0)}
     report = score(predict, read_index(make_index(tmp_path, [row])), SCALE)
-    write_report(report, tmp_path / 'report.json')
+    path = tmp_path / 'new' / 'report.json'
+    write_report(report, path)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f'{constant} is not JSON')
 
-    text = (tmp_path / 'report.json').read_text()
-    assert json.loads(text, parse_constant=refuse) == report
+    assert json.loads(path.read_text(), parse_constant=refuse) == report
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:4] for line in lines] == [
         ['made', 'segmentation', 'miou', '1.000'],
@@ -225,8 +227,55 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
     assert evaluate(index, engine)['all']['segmentation']['pictures'] == 3
     assert 'protocol' not in report
     assert evaluate(index, engine, protocol='kitti6')['protocol'] == 'kitti6'
-    with pytest.raises(ValueError, match=r"has no picture of three in split 'val'"):
-        evaluate(index, engine, 'val', ('three',))
+    words = r"split 'val' of .*index\.csv has no picture of three; it has the sources one, two"
+    with pytest.raises(ValueError, match=words):
+        evaluate(index, engine, 'val', ('one', 'three'))
+
+
+@pytest.mark.parametrize(
+    'truth', [{}, {'labels': labels(255)}, {'labels': labels(7), 'label_source': 'teacher'}]
+)
+def test_that_there_was_nothing_to_score_is_said(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], truth: dict[str, Any]
+) -> None:
+    make_index(tmp_path, [{'picture': PICTURE, 'split': 'val', **truth}])
+    options = ['--weights', str(tiny_weights), '--device', 'cpu', '--backend', 'torch']
+    assert main(['evaluate', str(tmp_path), *options]) == 1
+    words = f'nothing to score: none of the 1 pictures of {tmp_path} has truth for what random8'
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'truth',
+    [
+        {'labels': np.zeros((4, 5), np.uint8)},
+        {'depth': np.full((4, 5), 9.0)},
+        {'normals': np.full((4, 5, 3), 0.5, np.float32)},
+    ],
+    ids=lambda truth: ''.join(truth),
+)
+def test_truth_of_another_size_than_its_picture_is_named(
+    tmp_path: Path, truth: dict[str, Any]
+) -> None:
+    def answer(picture: NDArray[np.uint8]) -> Prediction:
+        return predict(picture)._replace(normals=np.zeros(picture.shape, np.float32))
+
+    rows = read_index(make_index(tmp_path, [{'picture': PICTURE, **truth}]))
+    with pytest.raises(ValueError, match=r'image_0\.png of source made is 6x4, .* of it 5x4;'):
+        score(answer, rows, SCALE)
+
+
+@pytest.mark.parametrize(
+    ('space', 'given'),
+    [('road8', True), ('camvid11', True), ('cityscapes19', False), ('idd_lite7', False)],
+)
+def test_the_mean_of_the_six_is_given_where_a_model_has_each_as_it_is(
+    tmp_path: Path, space: str, given: bool
+) -> None:
+    row = {'picture': PICTURE, 'labels': labels(0, 1), 'label_space': space}
+    rows = read_index(make_index(tmp_path, [row]))
+    figures = score(predict, rows, Scale(space, None))['all']['segmentation']
+    assert ('miou_kitti6' in figures) is given
 
 
 def test_the_six_classes_of_the_paper_have_a_mean_of_their_own(tmp_path: Path) -> None:

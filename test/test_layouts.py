@@ -164,7 +164,7 @@ class TestKittiDrives:
         assert left.picture.path.parts[-3:] == ('image_02', 'data', '0000000001.png')
         assert right.picture.path.parts[-3:] == ('image_03', 'data', '0000000002.png')
         with pytest.raises(
-            FileNotFoundError, match=r"kitti_depth finds no picture of split 'val'"
+            ValueError, match=r"no picture of split 'val'; it has the splits train"
         ):
             read_annotated(f'kitti_depth:{tmp_path}', 'val')
 

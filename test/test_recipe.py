@@ -10,7 +10,7 @@ import yaml
 
 from mtl_perception.label_space import label_space, LABEL_SPACES
 from mtl_perception.network.encoders import ENCODERS
-from mtl_perception.recordings.dataset_index import read_index
+from mtl_perception.recordings.layouts.catalogue import read_all
 from mtl_perception.training.datasets import QuotaSampler
 from mtl_perception.training.recipe import (
     add_recipe_arguments,
@@ -70,7 +70,7 @@ def test_changes_replace_values() -> None:
 
 def test_the_road8_recipe_suits_the_real_index(data_folder: Path) -> None:
     recipe = read_recipe(ROAD8)
-    rows = read_index(data_folder / 'index.csv', 'train', recipe.without_sources)
+    rows = read_all([data_folder], 'train', recipe.without_sources)
     # the drive of the demo shows what the network makes of what it has never seen
     assert 'kitti_drive' not in {row.source for row in rows}
     # rendered frames are made, see docs/rendering.md

@@ -220,7 +220,7 @@ def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> No
     sheet = cv2.imread(str(dataset.write_contact_sheet(tmp_path)))
     assert sheet.shape == (12 * 188, 3 * 621, 3)
     assert sheet.std() > 20
-    rows = read_index(tmp_path / 'index.csv', 'train')
+    rows = read_index(tmp_path / 'index.csv')
     row = rows[0]
     depth, labels, normals = row.read_depth(), row.read_labels(), row.read_normals()
     assert depth is not None

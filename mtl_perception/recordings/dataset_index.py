@@ -1,7 +1,7 @@
 """Indexes of annotated pictures: one CSV row a picture, any annotation may be missing."""
 
-from collections.abc import Collection
 import csv
+import math
 from pathlib import Path
 
 from .annotations.annotated_picture import AnnotatedPicture
@@ -31,13 +31,11 @@ COLUMNS = (
 OPTIONAL_COLUMNS = ('normals',)
 
 
-def read_index(
-    path: Path, split: str | None = None, without_sources: Collection[str] = ()
-) -> list[AnnotatedPicture]:
+def read_index(path: Path) -> list[AnnotatedPicture]:
     """Read an index.csv; paths in it are relative to its folder.
 
-    Keeps the rows of one split (all if None) whose source is not left out. Raises
-    FileNotFoundError if path is absent, ValueError if columns are missing or nothing is left.
+    Raises FileNotFoundError if path is absent, ValueError if columns or rows are missing, or
+    intrinsics are not what they can be.
     """
     if not path.is_file():
         raise FileNotFoundError(f'index {path} does not exist; give the path of an index.csv')
@@ -46,23 +44,14 @@ def read_index(
         missing = set(COLUMNS) - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f'index {path} lacks the columns {", ".join(sorted(missing))}')
-        pictures = [_parse(row, path.parent) for row in reader]
-    known = {picture.split for picture in pictures}
-    left_out = f' outside {", ".join(sorted(without_sources))}' if without_sources else ''
-    pictures = [
-        picture
-        for picture in pictures
-        if split in (None, picture.split) and picture.source not in without_sources
-    ]
+        pictures = [_parse(row, path) for row in reader]
     if not pictures:
-        raise ValueError(
-            f"index {path} has no picture of split '{split or 'any'}'{left_out}; "
-            f'it has the splits {", ".join(sorted(known)) or "none"}'
-        )
+        raise ValueError(f'index {path} has no rows; add one for each picture')
     return pictures
 
 
-def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
+def _parse(row: dict[str, str], index: Path) -> AnnotatedPicture:
+    folder = index.parent
     # normals are a column that older indexes do not have
     normals = row.get('normals')
     return AnnotatedPicture(
@@ -73,9 +62,27 @@ def _parse(row: dict[str, str], folder: Path) -> AnnotatedPicture:
         depth=DepthFile(folder / row['depth']) if row['depth'] else None,
         depth_source=row['depth_source'],
         normals=NormalsFile(folder / normals) if normals else None,
-        f_px=float(row['fx_px']) if row['fx_px'] else None,
-        principal_row=float(row['cy_px']) if row['cy_px'] else None,
+        f_px=_number(row, 'fx_px', index, above=0),
+        principal_row=_number(row, 'cy_px', index),
         split=row['split'],
         source=row['source'],
         licence=row['licence'],
     )
+
+
+def _number(
+    row: dict[str, str], column: str, index: Path, above: float = -math.inf
+) -> float | None:
+    if not row[column]:
+        return None
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
+    if not above < number < math.inf:
+        positive = ' above 0' if above == 0 else ''
+        raise ValueError(
+            f"index {index} has '{row[column]}' for {column} of {row['image']}; expected a number"
+            f'{positive}, or nothing where it is not known'
+        )
+    return number

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from mtl_perception.engine import Engine
 from mtl_perception.offline.engine_arguments import add_engine_arguments, chosen_engine
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
-from mtl_perception.recordings.layouts.catalogue import read_annotated
+from mtl_perception.recordings.layouts.catalogue import check_sources, read_annotated
 
 from .page import write_page
 from .protocols import OWN, Protocol, PROTOCOLS
@@ -27,7 +27,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score an engine on annotated pictures, see read_annotated; of all sources if none is named.
 
-    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if there are no such
+    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if a source has no such
     pictures or the model lacks the protocol's classes.
     """
     rows = _read_rows(data, split, sources)
@@ -53,12 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score, print the figures, and write them to the files asked for."""
+    """Score, print the figures, and write them to the files asked for.
+
+    Raises ValueError if there was nothing to score.
+    """
     split = None if options.split == ALL else options.split
     rows = _read_rows(options.data, split, options.sources)
     engine = chosen_engine(options)
     scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN))
     report = {**_header(engine, split, options.protocol), **scoring.report()}
+    if not report[ALL]:
+        raise ValueError(
+            f'nothing to score: none of the {len(rows)} pictures of {options.data} has truth for '
+            f'what {engine.card.name} predicts; name others by --split or --sources'
+        )
     write_report(report, options.json)
     if options.report:
         write_page(options.report, report, scoring, engine)
@@ -71,6 +79,7 @@ def write_report(report: dict[str, Any], path: Path | None) -> None:
         for task, figures in tasks.items():
             print(f'{name:22} {task:19} {_line(figures)}')
     if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=2) + '\n')
 
 
@@ -84,10 +93,9 @@ def _page(path: str) -> Path:
 def _read_rows(
     data: str | Path, split: str | None, sources: Collection[str]
 ) -> list[AnnotatedPicture]:
-    rows = [row for row in read_annotated(data, split) if not sources or row.source in sources]
-    if not rows:
-        raise ValueError(f"{data} has no picture of {', '.join(sources)} in split '{split}'")
-    return rows
+    rows = read_annotated(data, split)
+    check_sources(sources, rows, f"split '{split or ALL}' of {data}")
+    return [row for row in rows if not sources or row.source in sources]
 
 
 def _score(engine: Engine, rows: Sequence[AnnotatedPicture], protocol: Protocol) -> Scoring:

@@ -1,7 +1,8 @@
 """The data sets that can be read, by name; one way to name data for training and evaluation."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 import logging
 from pathlib import Path
 
@@ -39,40 +40,66 @@ LAYOUTS = {
 }
 
 
-def read_annotated(
-    data: str | Path, split: str | None = None, without_sources: Collection[str] = ()
-) -> list[AnnotatedPicture]:
+def read_annotated(data: str | Path, split: str | None = None) -> list[AnnotatedPicture]:
     """Read the annotated pictures of a split, of all splits if None.
 
     `data` is an index.csv, a folder that has one, or `LAYOUT:FOLDER`, as
     `cityscapes:/data/cityscapes`; the source of a layout's pictures is its name. Raises
     FileNotFoundError if there is nothing, or something that the pictures need is missing;
-    ValueError if the layout is unknown or a file is broken.
+    ValueError if the layout is unknown, a file is broken, or no picture is of the split.
     """
-    name, path = _parse(str(data))
-    if name is None:
-        index = path / 'index.csv' if path.is_dir() else path
-        pictures = read_index(index, split, without_sources)
-    else:
-        pictures = _read_layout(name, path, split, without_sources)
-    tasks = ('labels', 'depth', 'normals')
-    counts = {task: sum(getattr(p, task) is not None for p in pictures) for task in tasks}
-    have = ', '.join(f'{count} with {task}' for task, count in counts.items())
-    log.info('%s: %d pictures of split %s, %s', data, len(pictures), split or 'any', have)
-    return pictures
+    return read_all([data], split)
 
 
 def read_all(
-    data: Iterable[str | Path], split: str | None = None, without_sources: Collection[str] = ()
+    data: Sequence[str | Path], split: str | None = None, without_sources: Collection[str] = ()
 ) -> list[AnnotatedPicture]:
-    """Read several data sets as one, see read_annotated."""
-    return [picture for each in data for picture in read_annotated(each, split, without_sources)]
+    """Read several data sets as one, see read_annotated; it is enough if one has the split.
+
+    Raises ValueError if a source to leave out is in none of them, or nothing is left.
+    """
+    found = [_read(*_parse(str(each)), split) for each in data]
+    together, names = list(chain(*found)), ', '.join(map(str, data))
+    check_sources(without_sources, together, names)
+    chosen = []
+    for each, pictures in zip(data, found, strict=True):
+        kept = [
+            p for p in pictures if split in (None, p.split) and p.source not in without_sources
+        ]
+        _log_counts(each, split, kept)
+        chosen += kept
+    if not chosen:
+        left_out = f' outside {", ".join(sorted(without_sources))}' if without_sources else ''
+        raise ValueError(
+            f"{names} has no picture of split '{split or 'any'}'{left_out}; "
+            f'it has the splits {", ".join(sorted({picture.split for picture in together}))}; '
+            'name one of these, or unpack what is missing'
+        )
+    return chosen
+
+
+def check_sources(names: Collection[str], pictures: Iterable[AnnotatedPicture], of: str) -> None:
+    """Check that pictures are of each of the sources named. Raises ValueError if not."""
+    known = {picture.source for picture in pictures}
+    unknown = set(names) - known
+    if unknown:
+        raise ValueError(
+            f'{of} has no picture of {", ".join(sorted(unknown))}; '
+            f'it has the sources {", ".join(sorted(known))}'
+        )
 
 
 def folder_of(data: str | Path) -> Path:
     """Give the folder in which data lie, see read_annotated."""
     _, path = _parse(str(data))
     return path if path.is_dir() else path.parent
+
+
+def _log_counts(data: str | Path, split: str | None, pictures: Sequence[AnnotatedPicture]) -> None:
+    tasks = ('labels', 'depth', 'normals')
+    counts = {task: sum(getattr(p, task) is not None for p in pictures) for task in tasks}
+    have = ', '.join(f'{count} with {task}' for task, count in counts.items())
+    log.info('%s: %d pictures of split %s, %s', data, len(pictures), split or 'any', have)
 
 
 def _parse(data: str) -> tuple[str | None, Path]:
@@ -87,14 +114,16 @@ def _parse(data: str) -> tuple[str | None, Path]:
     return name, Path(folder).expanduser()
 
 
-def _read_layout(
-    name: str, path: Path, split: str | None, without_sources: Collection[str]
-) -> list[AnnotatedPicture]:
+def _read(name: str | None, path: Path, split: str | None) -> list[AnnotatedPicture]:
+    """Read a data set; pictures of other splits may be among them."""
+    if name is None:
+        return read_index(path / 'index.csv' if path.is_dir() else path)
     layout = LAYOUTS[name]
-    if name in without_sources:
-        raise ValueError(f'the recipe leaves out {name}; take {name}:{path} away from the data')
-    splits = layout.splits if split is None else (split,)
-    pictures = [picture for each in splits for picture in layout.read(path, each)]
+    pictures = [] if split is None else layout.read(path, split)
+    # a data set that lacks the split is not one that is not there
+    pictures = pictures or [
+        picture for each in layout.splits for picture in layout.read(path, each)
+    ]
     if not pictures:
         expected = path / layout.expected.format(split=split or f'<{"|".join(layout.splits)}>')
         raise FileNotFoundError(
