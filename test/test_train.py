@@ -1,10 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
+import logging
 import math
 from pathlib import Path
 import shutil
 from typing import Any
 
+from made_index import make_index
 from made_layouts import make_kitti_2015, write
 from made_recipe import made_batch, make_data, make_recipe, one_thread, SIZE
 from made_weights import make_picture
@@ -232,6 +234,39 @@ def test_data_may_be_named_by_layout(data: Path, tmp_path: Path) -> None:
     names = [str(data), f'kitti_stereo_2015:{folder}']
     main([str(changed), '--data', *names, '--output', str(output), *OPTIONS, '--set', 'steps=1'])
     assert torch.load(output / 'checkpoint.pt', weights_only=True)['step'] == 1
+
+
+def test_a_data_set_may_have_nothing_to_validate_with(data: Path, tmp_path: Path) -> None:
+    rows = [{'picture': make_picture(*SIZE, 0), 'depth': np.full(SIZE, 9.0), 'fx_px': 700.0}]
+    ranged = make_index(tmp_path / 'raw', rows).parent
+    path = make_recipe(tmp_path, groups=[{'sources': ['made'], 'per_batch': 1}], steps=1)
+    arguments = [str(path), '--output', str(tmp_path / 'output'), *OPTIONS, '--data', str(ranged)]
+    with pytest.raises(ValueError, match=r"has no picture of split 'val'; it has the splits trai"):
+        main(arguments)
+    main([*arguments, str(data)])
+
+
+def test_pictures_of_foreign_classes_are_not_scored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {'labels': np.zeros(SIZE, np.uint8), 'label_space': 'cityscapes19'}
+    foreign = {**known, 'label_space': 'camvid11', 'split': 'val', 'depth': np.full(SIZE, 9.0)}
+    rows = [known, {**known, 'split': 'val'}, foreign, {**foreign, 'label_source': 'teacher'}]
+    picture = make_picture(*SIZE, 0)
+    folder = make_index(tmp_path / 'data', [{'picture': picture, **row} for row in rows]).parent
+    groups = [{'sources': ['made'], 'per_batch': 1}]
+    path = make_recipe(tmp_path, groups=groups, steps=1, label_space='cityscapes19')
+    with caplog.at_level(logging.INFO):
+        train_to_the_end(path, folder, tmp_path / 'output')
+    [words] = [words for words in caplog.messages if 'not scored' in words]
+    assert words.startswith('1 of 3 pictures of split val are not scored: their labels mean noth')
+    validation = train.read_all([folder], 'val')
+    figures = train.validate_parts(start(read_recipe(path), folder), validation)['all']
+    assert figures['segmentation']['pictures'] == figures['depth']['pictures'] == 1
+    # where nobody asks for classes, all depth is
+    recipe = read_recipe(path, tasks=['depth'])
+    figures = train.validate_parts(start(recipe, folder), validation)['all']
+    assert figures['depth']['pictures'] == 2
 
 
 def test_without_distillation_teachers_are_not_heard(data: Path, tmp_path: Path) -> None:

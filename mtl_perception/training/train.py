@@ -30,6 +30,8 @@ from .loop.record import Record
 from .loop.run import Batch, predict, Run
 from .recipe import add_recipe_arguments, chosen_recipe, Recipe
 
+log = logging.getLogger(__name__)
+
 LOG_EVERY = 50
 
 
@@ -51,6 +53,10 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     )
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
+    foreign = sum(not _suits(row, recipe, recipe.label_space) for row in validation)
+    if foreign:
+        words = '%d of %d pictures of split val are not scored: their labels mean nothing in %s'
+        log.info(words, foreign, len(validation), recipe.label_space)
     if options.start_from:
         run = Run(replace(recipe, pretrained=None), folder_of(options.data[0]), device)
         run.start_from(options.start_from)
@@ -74,27 +80,27 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
 
 
 def validate_parts(run: Run, rows: Sequence[AnnotatedPicture]) -> dict[str, Any]:
-    """Score the run; where several label spaces are joined, in each, on the pictures that suit it.
+    """Score the run on the pictures that suit its label space; where several are joined, in each.
 
-    Pictures without labels suit them all.
+    Pictures of which no labels are scored suit them all.
     """
     recipe = run.recipe
     parts = label_space(recipe.label_space).parts()
-    if len(parts) == 1:
-        return validate(run.deployed(), rows, recipe, run.device)
-    return {
+    reports = {
         part.space: validate(
             run.deployed(part),
-            [row for row in rows if _suits(row, part.space)],
+            [row for row in rows if _suits(row, recipe, part.space)],
             replace(recipe, label_space=part.space),
             run.device,
         )
         for part in parts
     }
+    return reports if len(parts) > 1 else reports[recipe.label_space]
 
 
-def _suits(row: AnnotatedPicture, space: str) -> bool:
-    return not row.label_space or label_space(row.label_space).maps_to(space)
+def _suits(row: AnnotatedPicture, recipe: Recipe, space: str) -> bool:
+    scored = 'segmentation' in recipe.tasks and row.without_teachers().labels is not None
+    return not scored or label_space(row.label_space).maps_to(space)
 
 
 def validate(
