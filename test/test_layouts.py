@@ -168,21 +168,42 @@ class TestKittiDrives:
         ):
             read_annotated(f'kitti_depth:{tmp_path}', 'val')
 
-    def test_a_list_of_pictures_is_a_split(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize('split', ['eigen_test', 'train', 'val'])
+    def test_a_list_of_pictures_is_a_split(self, tmp_path: Path, split: str) -> None:
         make_drive(tmp_path, pictures=4, right=True)
         lines = (
-            *(f'2011_09_26/{self.DRIVE} 0000000001 l', f'2011_09_26/{self.DRIVE} 0000000003 r'),
+            *(f'2011_09_26/{self.DRIVE} 0000000001 l', f'2011_09_26/{self.DRIVE} 3 r'),
             f'2011_09_26/{self.DRIVE}/image_02/data/0000000002.png 2011_09_26/image_03 721.5',
             '',
         )
-        write_text(tmp_path / 'eigen_test.txt', '\n'.join(lines))
-        rows = read_annotated(f'kitti_raw:{tmp_path}', 'eigen_test')
+        write_text(tmp_path / f'{split}.txt', '\n'.join(lines))
+        rows = read_annotated(f'kitti_raw:{tmp_path}', split)
         names = ['/'.join(row.picture.path.parts[-3:]) for row in rows]
         assert names == [
             *('image_02/data/0000000001.png', 'image_02/data/0000000002.png'),
             'image_03/data/0000000003.png',
         ]
-        assert {row.split for row in rows} == {'eigen_test'}
+        assert {row.split for row in rows} == {split}
+
+    def test_listed_pictures_that_are_absent_are_counted(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        make_drive(tmp_path, pictures=2)
+        path = write_text(
+            tmp_path / 'train.txt', ''.join(f'{self.DRIVE} {k} l\n' for k in range(5))
+        )
+        assert len(read_annotated(f'kitti_raw:{tmp_path}', 'train')) == 2
+        assert caplog.messages == [f'3 of the 5 pictures in {path} are not there']
+        write_text(path, f'{self.DRIVE} 0 r\n')
+        with pytest.raises(ValueError, match=r'none of the 1 pictures in .*train\.txt is there'):
+            read_annotated(f'kitti_raw:{tmp_path}', 'train')
+
+    def test_a_line_that_names_no_picture_is_refused(self, tmp_path: Path) -> None:
+        make_drive(tmp_path)
+        write_text(tmp_path / 'dev.txt', f'{self.DRIVE} 1 l\n{self.DRIVE} one\n')
+        words = rf"dev\.txt has '{self.DRIVE} one' in line 2; expected '<date>/<drive>_sync <fr"
+        with pytest.raises(ValueError, match=words):
+            read_annotated(f'kitti_raw:{tmp_path}', 'dev')
 
     def test_a_day_without_calibration_is_an_error(self, tmp_path: Path) -> None:
         drive = make_drive(tmp_path)

@@ -1,7 +1,7 @@
 """KITTI's raw drives with depth: of their lidar sweeps, or of the depth benchmark."""
 
-from collections.abc import Iterator
 from functools import cache
+import logging
 from pathlib import Path
 import re
 
@@ -14,6 +14,8 @@ from mtl_perception.recordings.annotations.picture_files import DepthFile, Pictu
 from mtl_perception.recordings.kitti import Calibration, LEFT, RIGHT
 
 from .kitti_scenes import LICENCE
+
+log = logging.getLogger(__name__)
 
 RAW = '<date>/<date>_drive_<number>_sync/image_02/data/<frame>.png'
 DEPTH = '{split}/<drive>_sync/proj_depth/groundtruth/image_02/<frame>.png (pictures: ' + RAW + ')'
@@ -35,8 +37,9 @@ _DRIVES = '[0-9]*_drive_[0-9]*_sync'
 def read_raw(folder: Path, split: str) -> list[AnnotatedPicture]:
     """Read the colour pictures of the drives, with the depth of the lidar where it swept.
 
-    A split other than train and val is that of the pictures listed in `<split>.txt`. Raises
-    FileNotFoundError if the calibration of a day is missing.
+    A split is that of the pictures listed in `<split>.txt`; without such a file train and val
+    go by drives. Raises FileNotFoundError if the calibration of a day is missing, ValueError if a
+    list cannot be read or none of its pictures is there.
     """
     return [
         _annotated(picture, split, 'kitti_raw', _sweep(picture))
@@ -72,26 +75,41 @@ def _key(picture: Path) -> tuple[str, str, str]:
     return picture.parents[2].name, picture.parents[1].name, picture.stem
 
 
-def _choose(folder: Path, pictures: list[Path], split: str) -> Iterator[Path]:
-    if split in ('train', 'val'):
-        validation = split == 'val'
-        yield from (p for p in pictures if (_key(p)[0] in VALIDATION_DRIVES) == validation)
-    elif (folder / f'{split}.txt').is_file():
-        listed = {_listed(line) for line in (folder / f'{split}.txt').read_text().splitlines()}
-        yield from (picture for picture in pictures if _key(picture) in listed)
+def _choose(folder: Path, pictures: list[Path], split: str) -> list[Path]:
+    path = folder / f'{split}.txt'
+    if path.is_file():
+        return _choose_listed(path, pictures)
+    if split not in ('train', 'val'):
+        return []
+    return [p for p in pictures if (_key(p)[0] in VALIDATION_DRIVES) == (split == 'val')]
 
 
-def _listed(line: str) -> tuple[str, str, str] | None:
+def _choose_listed(path: Path, pictures: list[Path]) -> list[Path]:
+    lines = enumerate(path.read_text().splitlines(), 1)
+    listed = {_listed(path, number, line) for number, line in lines if line.strip()}
+    chosen = [picture for picture in pictures if _key(picture) in listed]
+    absent = len(listed - {_key(picture) for picture in chosen})
+    if not chosen:
+        raise ValueError(f'none of the {absent} pictures in {path} is there; unpack their drives')
+    if absent:
+        log.warning('%d of the %d pictures in %s are not there', absent, len(listed), path)
+    return chosen
+
+
+def _listed(path: Path, number: int, line: str) -> tuple[str, str, str]:
     """Read a line of the lists that go round of the split of Eigen et al. (arXiv 1406.2283).
 
-    `<date>/<drive> <frame> l` or `<date>/<drive>/image_02/data/<frame>.png …`, of which the first
-    picture counts.
+    `<date>/<drive> <frame> l`, of which the frame may lack zeros in front, or
+    `<date>/<drive>/image_02/data/<frame>.png …`, of which the first picture counts.
     """
-    parts = re.search(r'(\d{4}(?:_\d\d){2}_drive_\d{4}_sync).*?\b(\d{10})\b(?:\s+([lr])\b)?', line)
+    parts = re.search(r'(\d{4}(?:_\d\d){2}_drive_\d{4}_sync).*?\b(\d+)\b(?:\s+([lr])\b)?', line)
     if parts is None:
-        return None
+        raise ValueError(
+            f"{path} has '{line}' in line {number}; expected '<date>/<drive>_sync <frame> l' or "
+            "'<date>/<drive>_sync/image_02/data/<frame>.png'"
+        )
     right = parts[3] == 'r' or RIGHT in parts[0]
-    return parts[1], RIGHT if right else LEFT, parts[2]
+    return parts[1], RIGHT if right else LEFT, parts[2].zfill(10)
 
 
 def _sweep(picture: Path) -> LidarSweep | None:
