@@ -393,11 +393,35 @@ class TestNyud:
         with pytest.raises(ValueError, match=r'splits\.mat has no trainNdxs; download it again'):
             read_annotated(f'nyud:{tmp_path}', 'train')
 
+    @pytest.mark.parametrize('rest', [0, 100, 250], ids=['empty', 'torn', 'torn later'])
+    @pytest.mark.parametrize(
+        'name', ['nyu_depth_v2_labeled.mat', 'splits.mat', 'classMapping40.mat']
+    )
+    def test_torn_files_are_to_be_downloaded_again(
+        self, tmp_path: Path, name: str, rest: int
+    ) -> None:
+        path = make_nyud(tmp_path) / name
+        path.write_bytes(path.read_bytes()[:rest])
+        words = rf'{path} is torn or another file \(.*\); download it again: \w+'
+        with pytest.raises(ValueError, match=words):
+            read_annotated(f'nyud:{tmp_path}', 'train')
+
+    def test_a_matlab_file_of_something_else_is_refused(self, tmp_path: Path) -> None:
+        import h5py
+
+        row = read_annotated(f'nyud:{make_nyud(tmp_path)}', 'train')[0]
+        with h5py.File(tmp_path / 'nyu_depth_v2_labeled.mat', 'r+') as file:
+            del file['depths']
+        with pytest.raises(
+            ValueError, match=r"labeled\.mat is torn or another .*'depths' doesn't"
+        ):
+            row.read_depth()
+
     def test_the_libraries_are_asked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr('mtl_perception.recordings.layouts.nyud.find_spec', lambda _: None)
-        with pytest.raises(ModuleNotFoundError, match=r"pip install 'mtl_perception\[training\]'"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[training\]'"):
             read_annotated(f'nyud:{make_nyud(tmp_path)}', 'train')
 
     def test_pictures_can_be_sent_to_another_process(self, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """NYUDv2: the 1449 labelled pictures of the official MATLAB file, 40 classes, depth."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +41,8 @@ def read(path: Path, split: str) -> list[AnnotatedPicture]:
             f"{path} needs h5py and scipy; install them by pip install -e '.[training]'"
         )
     _expect(path, PICTURES)
+    # what is no such file is refused now, not amid training
+    _read_array(path, 'images', 1)
     numbers = _read_matlab(path.parent / _SPLITS, _INDICES[split]).astype(int)
     classes = _read_matlab(path.parent / _CLASSES, 'mapClass')
     # from 0, where id 0 means unlabelled, to ids from 0; -1 becomes 255
@@ -55,7 +59,8 @@ def _read_matlab(path: Path, key: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     _expect(path, path.name)
-    content = loadmat(path)
+    with _readable(path, path.name):
+        content = loadmat(path)
     if key not in content:
         raise ValueError(f'{path} has no {key}; download it again: {_SOURCES[path.name]}')
     return np.asarray(content[key]).ravel()
@@ -135,5 +140,16 @@ def _read_array(path: Path, name: str, number: int) -> NDArray[Any]:
     """
     import h5py
 
-    with h5py.File(path, 'r') as file:
+    with _readable(path, PICTURES), h5py.File(path, 'r') as file:
         return np.asarray(file[name][number - 1]).T
+
+
+@contextmanager
+def _readable(path: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    # torn files make scipy and h5py raise nearly anything
+    except Exception as error:
+        raise ValueError(
+            f'{path} is torn or another file ({error}); download it again: {_SOURCES[name]}'
+        ) from error
