@@ -66,6 +66,32 @@ def test_nothing_but_whole_artefacts_is_left_behind(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ['key']
 
 
+def test_nothing_is_left_behind_where_writing_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(os, 'replace', fail)
+    store_artefact('key', CONTENT)
+    assert 'the next start compiles again: No space left on device' in caplog.text
+    assert list(folder.iterdir()) == []
+
+
+def test_what_another_process_removed_meanwhile_is_no_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    last_use = cache._last_use
+
+    def remove_first(path: Path) -> float:
+        path.unlink()
+        return last_use(path)
+
+    monkeypatch.setattr(cache, '_last_use', remove_first)
+    store_artefact('key', CONTENT)
+    assert caplog.records == []
+
+
 def test_those_unused_for_longest_make_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 2)
     for age, key in ((30, 'first'), (20, 'second')):

@@ -59,9 +59,7 @@ def store_artefact(key: str, content: bytes) -> None:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(file.name, folder / key)
+        _write(folder / key, hashlib.sha256(content).digest() + content)
         artefacts = sorted(filter(Path.is_file, folder.iterdir()), key=_last_use)
         for old in artefacts[:-KEPT_ARTEFACTS]:
             old.unlink(missing_ok=True)
@@ -73,8 +71,23 @@ def store_artefact(key: str, content: bytes) -> None:
         )
 
 
+def _write(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
 def _last_use(path: Path) -> float:
-    return path.stat().st_mtime
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        # another process made way meanwhile
+        return 0.0
 
 
 @functools.cache
