@@ -77,8 +77,8 @@ class TestChoice:
     def test_a_backend_without_its_library_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(LIBRARIES, 'openvino', 'a_library_that_is_not_here')
-        with pytest.raises(ModuleNotFoundError, match='pip install a_library_that_is_not_here, '):
+        monkeypatch.setitem(LIBRARIES, 'openvino', ('torch', 'not_here', 'nor_this'))
+        with pytest.raises(ModuleNotFoundError, match='pip install not_here nor_this, or'):
             create_backend('openvino', 'cpu')
 
     @pytest.mark.parametrize(
@@ -87,6 +87,9 @@ class TestChoice:
             ('cpu', (), 'openvino'),
             ('cpu', ('openvino',), 'onnxruntime'),
             ('cpu', ('openvino', 'onnxruntime'), 'torch'),
+            # what it exports with
+            ('cpu', ('openvino', 'onnx'), 'torch'),
+            ('cpu', ('openvino', 'onnxscript'), 'torch'),
         ],
     )
     def test_auto_takes_the_best_that_is_installed_and_says_so(

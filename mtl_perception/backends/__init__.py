@@ -48,8 +48,12 @@ class Backend(Protocol):
         ...
 
 
-# name -> library that it needs; each lives in the module <name>_backend
-LIBRARIES = {'torch': 'torch', 'openvino': 'openvino', 'onnxruntime': 'onnxruntime'}
+# name -> libraries that it needs, to export as well; each lives in the module <name>_backend
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    'torch': ('torch',),
+    'openvino': ('openvino',),
+    'onnxruntime': ('onnxruntime', 'onnx', 'onnxscript'),
+}
 CPU_ONLY = ('openvino',)
 PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
 
@@ -58,9 +62,9 @@ def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:
     """Create the backend of that name on `cpu` or `cuda:N`.
 
     `auto` takes PyTorch on a GPU; on a CPU the first of OpenVINO, ONNX Runtime and PyTorch that
-    is installed. Precision is one of PRECISIONS, or `auto`: the fastest one of the device.
-    Raises ValueError if name or precision are unknown or do not go with the device,
-    ModuleNotFoundError if the library is not installed.
+    is installed with all that it needs. Precision is one of PRECISIONS, or `auto`: the fastest one
+    of the device. Raises ValueError if name or precision are unknown or do not go with the device,
+    ModuleNotFoundError if a library is not installed.
     """
     chosen = _choose(device) if name == 'auto' else name
     if chosen not in LIBRARIES:
@@ -69,10 +73,10 @@ def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:
         raise ValueError(
             f"precision '{precision}' is unknown; choose of auto, {', '.join(PRECISIONS)}"
         )
-    if find_spec(LIBRARIES[chosen]) is None:
+    if missing := _missing(chosen):
         raise ModuleNotFoundError(
-            f"backend '{chosen}' needs the library {LIBRARIES[chosen]}; "
-            f'pip install {LIBRARIES[chosen]}, or choose backend auto'
+            f"backend '{chosen}' needs {', '.join(missing)}; "
+            f'pip install {" ".join(missing)}, or choose backend auto'
         )
     module = import_module(f'{__name__}.{chosen}_backend')
     backend: Backend = module.create(device, precision)
@@ -96,6 +100,10 @@ def choose_precision(backend: str, device: str, precision: str, offered: tuple[s
 def _choose(device: str) -> str:
     if device == 'cpu':
         for name in ('openvino', 'onnxruntime'):
-            if find_spec(LIBRARIES[name]):
+            if not _missing(name):
                 return name
     return 'torch'
+
+
+def _missing(name: str) -> list[str]:
+    return [library for library in LIBRARIES[name] if find_spec(library) is None]
