@@ -2,6 +2,8 @@ from contextlib import nullcontext
 import importlib.util
 import logging
 from pathlib import Path
+import subprocess
+import sys
 from unittest.mock import MagicMock
 
 from made_weights import assert_same, make_picture, make_weights
@@ -144,6 +146,16 @@ def test_bfloat16_differs_by_its_rounding(lively: Path) -> None:
     both = np.isfinite(found.depth) & np.isfinite(expected.depth)
     # random weights amplify it: 0.09 was seen
     assert np.median(np.abs(found.depth[both] / expected.depth[both] - 1)) < 0.15
+
+
+def test_openvino_does_not_phone_home() -> None:
+    needs('openvino')
+    code = (
+        'import mtl_perception.backends.openvino_backend, openvino.tools.ovc.telemetry_utils as u;'
+        'print(u.tm.__name__)'
+    )
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == 'openvino.tools.ovc.telemetry_stub'
 
 
 @pytest.mark.parametrize('name', GRAPHS)

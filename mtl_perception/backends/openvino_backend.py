@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from io import BytesIO
 import logging
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-import openvino
 import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
@@ -18,6 +18,10 @@ from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
 from .byte_pooling import pool_in_bytes
 from .cache import artefact_key, load_artefact, store_artefact
 from .quantisation import quantise, Ranges
+
+# a robot does not phone home: without this OpenVINO takes its own stub, which sends nothing
+sys.modules['openvino_telemetry'] = None  # type: ignore[assignment]
+import openvino  # noqa: E402
 
 log = logging.getLogger(__name__)
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'bf16'}
