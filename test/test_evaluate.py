@@ -1,3 +1,4 @@
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any
@@ -258,7 +259,7 @@ def test_truth_of_another_size_than_its_picture_is_named(
     tmp_path: Path, truth: dict[str, Any]
 ) -> None:
     def answer(picture: NDArray[np.uint8]) -> Prediction:
-        return predict(picture)._replace(normals=np.zeros(picture.shape, np.float32))
+        return replace(predict(picture), normals=np.zeros(picture.shape, np.float32))
 
     rows = read_index(make_index(tmp_path, [{'picture': PICTURE, **truth}]))
     with pytest.raises(ValueError, match=r'image_0\.png of source made is 6x4, .* of it 5x4;'):

@@ -33,11 +33,13 @@ class SegmentationMetrics:
     def add(self, labels: NDArray[np.uint8], allowed: NDArray[np.int64]) -> None:
         """Count a picture: predicted ids and the true class as a bit set, both (H, W).
 
-        Pixels of which the truth is unlabelled, or one of several classes, do not count. A
-        prediction that is no class, as 255, is wrong.
+        Pixels of which the truth is unlabelled, or one of several classes, do not count, nor does
+        a picture without others. A prediction that is no class, as 255, is wrong.
         """
         truth = only_class(allowed)
         known = truth != UNLABELLED
+        if not known.any():
+            return
         count = len(self.names)
         found = np.minimum(labels[known], count)
         pairs = np.bincount(
@@ -72,10 +74,11 @@ class SegmentationMetrics:
         What has no value is None, since JSON has no NaN.
         """
         iou = [None if math.isnan(value) else value for value in self.iou().tolist()]
+        pixels = self.confusion.sum()
         return {
             'miou': self.miou(),
             'iou': dict(zip(self.names, iou, strict=True)),
-            'pixel_accuracy': float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1)),
+            'pixel_accuracy': float(np.diag(self.confusion).sum() / pixels) if pixels else None,
             'pictures': self.pictures,
         }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from .metrics import DepthMetrics, NormalsMetrics, SegmentationMetrics
 from .protocols import OWN, Protocol
 
 ALL = 'all'
+_Pixel = TypeVar('_Pixel', np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,21 @@ class Scoring:
     def compare(self, row: AnnotatedPicture, prediction: Prediction) -> Comparison:
         """Read what is true of the picture, and express what is predicted in its terms.
 
-        Raises ValueError if its label space cannot be translated.
+        Raises ValueError if its label space cannot be translated, or what is true has another
+        size.
         """
         known = row.without_teachers()
-        labels, depth, normals = known.read_labels(), known.read_depth(), known.read_normals()
+        labels = _pair(row, prediction.labels, known.read_labels())
+        depth = _pair(row, prediction.depth, known.read_depth())
         factor = np.float32(focal_factor(row.f_px, self._training_f_px))
         return Comparison(
-            None
-            if labels is None or prediction.labels is None
-            else (
-                self._class_of_id[prediction.labels],
-                label_space(row.label_space).allowed_classes(self.space.name)[labels],
+            labels
+            and (
+                self._class_of_id[labels[0]],
+                label_space(row.label_space).allowed_classes(self.space.name)[labels[1]],
             ),
-            None
-            if depth is None or prediction.depth is None
-            else (prediction.depth * factor, depth),
-            None
-            if normals is None or prediction.normals is None
-            else (prediction.normals, normals),
+            depth and (depth[0] * factor, depth[1]),
+            _pair(row, prediction.normals, known.read_normals()),
         )
 
     def report(self) -> dict[str, Any]:
@@ -118,6 +116,21 @@ def score(
     return scoring.report()
 
 
+def _pair(
+    row: AnnotatedPicture, predicted: NDArray[_Pixel] | None, true: NDArray[_Pixel] | None
+) -> tuple[NDArray[_Pixel], NDArray[_Pixel]] | None:
+    """Put what is predicted and what is true beside each other, if there are both."""
+    if predicted is None or true is None:
+        return None
+    (height, width), (true_height, true_width) = predicted.shape[:2], true.shape[:2]
+    if (height, width) != (true_height, true_width):
+        raise ValueError(
+            f'{row.picture.name} of source {row.source} is {width}x{height}, an annotation of it '
+            f'{true_width}x{true_height}; correct the one or the other'
+        )
+    return predicted, true
+
+
 class _Scores:
     """The metrics of some pictures by task."""
 
@@ -127,8 +140,10 @@ class _Scores:
         self.depth = DepthMetrics(far, median_scaled=False, pooled=pooled)
         self.depth_median_scaled = DepthMetrics(far, median_scaled=True, pooled=pooled)
         self.normals = NormalsMetrics()
-        # the classes that arXiv 1809.04766 scores on KITTI
-        self._kitti6 = list(space.mappings.get('kitti6', ()))
+        # the classes that arXiv 1809.04766 scores on KITTI, where the space has each as it is
+        classes = space.mappings.get('kitti6', {})
+        six = [(index,) for index in range(len(label_space('kitti6').names))]
+        self._kitti6 = list(classes) if sorted(classes.values()) == six else []
 
     def add(self, comparison: Comparison) -> None:
         if comparison.labels:
