@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, MISSING
 import hashlib
+import math
 from pathlib import Path
 import re
 from typing import Any
@@ -65,11 +66,23 @@ class ModelCard:
         near, far = self.depth_range_m
         if not 0 < near < far:
             raise ValueError(f'depth_range_m is [{near}, {far}]; expected 0 < nearest < farthest')
-        if self.training_f_px is not None and not self.training_f_px > 0:
-            raise ValueError(f'training_f_px is {self.training_f_px}; expected > 0 or null')
-        if not self.size_divisor >= 1:
-            raise ValueError(f'size_divisor is {self.size_divisor}; expected 1 or more pixels')
+        self._check_camera()
+        if not _is_length(self.size_divisor):
+            raise ValueError(
+                f'size_divisor is {self.size_divisor!r}; expected whole pixels, 1 or more'
+            )
         self._check_classes()
+
+    def _check_camera(self) -> None:
+        f_px, size = self.training_f_px, self.training_size
+        if f_px is not None and not (isinstance(f_px, int | float) and 0 < f_px < math.inf):
+            raise ValueError(f'training_f_px is {f_px!r}; expected a number > 0, finite, or null')
+        pair = isinstance(size, tuple) and len(size) == 2
+        if size is not None and not (pair and all(map(_is_length, size))):
+            found = list(size) if isinstance(size, tuple) else repr(size)
+            raise ValueError(
+                f'training_size is {found}; expected [width, height] in whole pixels, or null'
+            )
 
     def _check_classes(self) -> None:
         logits = self.tasks.get('segmentation')
@@ -189,6 +202,10 @@ def write_card(card: ModelCard, weights_path: Path) -> None:
 def sha256_of(path: Path) -> str:
     """Give the sha256 of a file's content, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _check_choice(key: str, value: str, known: Mapping[str, object]) -> None:
