@@ -145,6 +145,19 @@ def test_a_failed_bag_is_removed_and_others_are_left_alone(tmp_path: Path) -> No
         BagWriter(tmp_path / 'other', 'rosbag')
 
 
+def test_a_bag_to_keep_is_whole_after_a_failure(tmp_path: Path) -> None:
+    def write() -> None:
+        with BagWriter(tmp_path / 'bag', keep=True) as writer:
+            for data in ('before', 7):
+                text = new_message('std_msgs/msg/String', data=data)
+                writer.write('/text', 1, text, TopicQos())
+
+    with pytest.raises(AttributeError):
+        write()
+    with BagReader(tmp_path / 'bag') as reader:
+        assert [reader.parse(message).data for message in reader.messages()] == ['before']
+
+
 def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='is no rosbag2; give the folder with its meta'):
         BagReader(tmp_path)

@@ -142,12 +142,12 @@ class BagReader:
 
 
 class BagWriter:
-    """A rosbag2 to write, as a context manager; it is removed if the writing fails.
+    """A rosbag2 to write, as a context manager; it is removed if the writing fails, unless kept.
 
     `counts` are the messages written so far, by topic.
     """
 
-    def __init__(self, path: Path, storage: str = 'mcap') -> None:
+    def __init__(self, path: Path, storage: str = 'mcap', *, keep: bool = False) -> None:
         """Name the folder and one of STORAGES. Raises FileExistsError, or ValueError."""
         if storage not in STORAGES:
             raise ValueError(
@@ -156,7 +156,7 @@ class BagWriter:
         if path.exists():
             raise FileExistsError(f'{path} exists already; remove it, or give another path')
         plugin = StoragePlugin[storage.upper()]
-        self._path = path
+        self._path, self._keep = path, keep
         self._writer = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=plugin)
         self._connections: dict[str, Connection] = {}
         self.counts: dict[str, int] = {}
@@ -167,8 +167,8 @@ class BagWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Write the index and metadata.yaml, or remove what there is if an error is raised."""
-        if kind is None:
+        """Write the index and metadata.yaml, or remove what there is upon an error if not kept."""
+        if kind is None or self._keep:
             self._writer.close()
         else:
             self._writer.abort()

@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+import sys
 import time
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.utilities import remove_ros_args
 
 from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES
 from mtl_perception.ros import ros_process
@@ -19,51 +21,77 @@ _LOOK_EVERY_S = 0.1
 
 
 class Recorder(Node):  # type: ignore[misc]
-    """Subscribes to each topic as soon as somebody publishes it, with the QoS that is offered."""
+    """Subscribes to each topic as soon as somebody publishes it, with the QoS that is offered.
+
+    A topic of a type that is not installed, or that bags are not written with, is left out, with
+    an error in the log.
+    """
 
     def __init__(self, writer: BagWriter, topics: Sequence[str]) -> None:
         """Wait for the topics, and log those that are still missing whenever one has come."""
         super().__init__('recorder')
         self._writer = writer
-        self._missing = set(topics)
+        # by the name that remappings make of it, under which it is recorded
+        self._missing = {self.resolve_topic_name(topic): topic for topic in topics}
         self._timer = self.create_timer(_LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        offers = {topic: self.get_publishers_info_by_topic(topic) for topic in self._missing}
-        found = {topic: offer[0] for topic, offer in offers.items() if offer}
-        for topic, publisher in found.items():
-            self._record(topic, publisher.topic_type, publisher.qos_profile)
+        offers = {n: self.get_publishers_info_by_topic(t) for n, t in self._missing.items()}
+        found = {name: offer[0] for name, offer in offers.items() if offer}
+        for name, publisher in found.items():
+            self._record(name, self._missing.pop(name), publisher)
         if found:
             missing = ', '.join(sorted(self._missing)) or 'none'
-            self.get_logger().info(f'{len(found)} more topics, waiting for {missing}')
+            self.get_logger().info(f'found {len(found)} more topics, waiting for {missing}')
         if not self._missing:
             self._timer.cancel()
 
-    def _record(self, topic: str, kind: str, offered: QoSProfile) -> None:
-        self._writer.add_topic(topic, kind, bag_qos(offered))
+    def _record(self, name: str, topic: str, publisher: TopicEndpointInfo) -> None:
+        kind, offered = publisher.topic_type, publisher.qos_profile
+        try:
+            message_type = message_class(kind)
+            self._writer.add_topic(name, kind, bag_qos(offered))
+        except (ImportError, AttributeError, ValueError) as error:
+            self.get_logger().error(f'{name} of the type {kind} is left out: {error}')
+            return
         qos = subscriber_qos(offered, _QUEUE)
-        self.create_subscription(
-            message_class(kind), topic, partial(self._write, topic), qos, raw=True
-        )
-        self._missing.discard(topic)
+        self.create_subscription(message_type, topic, partial(self._write, name), qos, raw=True)
 
     def _write(self, topic: str, data: bytes) -> None:
         self._writer.write_raw(RawMessage(time.time_ns(), topic, data))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Record until Ctrl-C or SIGTERM, then complete the bag."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('bag', type=Path, help='folder of the bag to write')
-    parser.add_argument('topics', nargs='+', metavar='TOPIC', help='with leading slash')
-    parser.add_argument('--storage', choices=STORAGES, default=STORAGES[0])
-    options = parser.parse_args(arguments)
-    with BagWriter(options.bag, options.storage) as writer, ros_process() as executor:
-        executor.add_node(Recorder(writer, options.topics))
-        executor.spin()
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until Ctrl-C or SIGTERM, then complete the bag; give the exit status.
+
+    Upon an error the bag is completed as well: it has what came before.
+    """
+    arguments = sys.argv[1:] if args is None else list(args)
+    options = _parser().parse_args(remove_ros_args(arguments))
+    try:
+        writer = BagWriter(options.bag, options.storage, keep=True)
+        with ros_process(arguments) as executor:
+            recorder = Recorder(writer, options.topics)
+            executor.add_node(recorder)
+            with writer:
+                executor.spin()
+    except (OSError, ValueError) as error:
+        print(f'bag_recorder: {error}', file=sys.stderr)
+        return 1
     for topic, count in writer.counts.items():
         print(f'{count:6} {topic}')
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        'bag_recorder', description=__doc__, epilog='Remappings stand behind --ros-args.'
+    )
+    parser.add_argument('bag', type=Path, help='folder of the bag to write')
+    parser.add_argument('topics', nargs='+', metavar='TOPIC')
+    parser.add_argument('--storage', choices=STORAGES, default=STORAGES[0])
+    return parser
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ import argparse
 from array import array
 from collections.abc import Sequence
 import json
+import sys
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mtl_perception.products import CLOUDS, DEPTH, LABELS, POINTS
@@ -127,18 +129,20 @@ class Probe(Node):  # type: ignore[misc]
         print(json.dumps(line), flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Probe until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    arguments = sys.argv[1:] if args is None else list(args)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog='Remappings stand behind --ros-args.'
+    )
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
     parser.add_argument('--rate', type=float, default=10.0, help='pictures a second; 0: flat out')
     parser.add_argument('--outputs', nargs='+', default=_OUTPUTS, help='topics to wait for')
-    options = parser.parse_args(arguments)
-    with ros_process() as executor:
-        # the executor itself does not keep it
-        probe = Probe((options.width, options.height), options.rate, options.outputs)
-        executor.add_node(probe)
+    options = parser.parse_args(remove_ros_args(arguments))
+    with ros_process(arguments) as executor:
+        size = options.width, options.height
+        executor.add_node(Probe(size, options.rate, options.outputs))
         executor.spin()
 
 
