@@ -3,9 +3,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from mtl_perception.ros.calibration.camera_infos import CameraInfos
+from mtl_perception.ros.calibration.camera_infos import CameraInfos, info_of_picture
 
 
 def info(f_px: float, width: int = 8, height: int = 4, frame: str = '') -> CameraInfo:
@@ -87,3 +87,43 @@ def test_an_uncalibrated_camera_stays_so_when_reduced() -> None:
     reduced = infos.of(8, 4).info_of(4, 2)
     assert not reduced.k.any()
     assert not reduced.p.any()
+
+
+@pytest.mark.parametrize(
+    ('binning', 'region', 'size', 'f_px', 'centre'),
+    [
+        # x_offset, y_offset, width, height; a super-pixel's centre is between those of its pixels
+        ((2, 2), (0, 0, 0, 0), (320, 240), (250, 250), (159.75, 119.75)),
+        ((0, 1), (100, 40, 200, 100), (200, 100), (500, 500), (220.0, 200.0)),
+        ((2, 4), (100, 40, 201, 100), (100, 25), (250, 125), (109.75, 49.625)),
+    ],
+)
+def test_a_picture_may_be_binned_or_a_part_of_the_sensor(
+    binning: tuple[int, int],
+    region: tuple[int, int, int, int],
+    size: tuple[int, int],
+    f_px: tuple[float, float],
+    centre: tuple[float, float],
+) -> None:
+    given = info(500.0, 640, 480)
+    given.binning_x, given.binning_y = binning
+    keys = ('x_offset', 'y_offset', 'width', 'height')
+    given.roi = RegionOfInterest(**dict(zip(keys, region, strict=True)))
+    infos = CameraInfos()
+    infos.put(given)
+    found = infos.of(*size)
+    assert infos.lack(*size) == ''
+    assert (found.intrinsics.fx_px, found.intrinsics.fy_px) == f_px
+    assert (found.intrinsics.cx_px, found.intrinsics.cy_px) == centre
+    # whoever reads what is published with it must not cut or bin again
+    assert (found.info.binning_x, found.info.roi) == (0, RegionOfInterest())
+    # a driver that says the size of its pictures nevertheless
+    assert infos.of(640, 480).intrinsics.cx_px == 320.0
+
+
+def test_the_info_of_a_whole_picture_is_taken_as_it_is() -> None:
+    given = info(10.0)
+    assert info_of_picture(given) is given
+    given.binning_x = given.binning_y = 1
+    given.roi = RegionOfInterest(width=8, height=4)
+    assert info_of_picture(given) is given
