@@ -91,7 +91,17 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='info',
                 description='debug, info, warn, error or fatal; or LOGGER:=LEVEL for one logger',
             ),
-            DeclareLaunchArgument('rviz', default_value='false', description='true: show in RViz'),
+            DeclareLaunchArgument(
+                'rviz',
+                default_value='false',
+                description='true: show in RViz; with several cameras set the topics there',
+            ),
+            DeclareLaunchArgument(
+                'fixed_frame',
+                default_value='',
+                description='what RViz shows all in: the frame of the pictures, or one that tf '
+                "connects with it; default: as in perception.rviz, that of KITTI's camera",
+            ),
             OpaqueFunction(function=_start),
         ]
     )
@@ -116,6 +126,7 @@ def _start(context: LaunchContext) -> list[Node]:
         'remappings': [rule for camera in cameras for rule in _remappings(context, camera)],
         'additional_env': _ENVIRONMENT,
     }
+    fixed_frame = LaunchConfiguration('fixed_frame').perform(context)
     node = Node(
         package='mtl_perception',
         executable='perception_node',
@@ -133,7 +144,10 @@ def _start(context: LaunchContext) -> list[Node]:
         executable='rviz2',
         name='rviz',
         # its topics are relative: the namespace and the remappings hold for it as well
-        arguments=['-d', PathJoinSubstitution([_SHARE, 'config', 'perception.rviz'])],
+        arguments=[
+            *('-d', PathJoinSubstitution([_SHARE, 'config', 'perception.rviz'])),
+            *(('-f', fixed_frame) if fixed_frame else ()),
+        ],
         parameters=[{name: given[name] for name in given if name == 'use_sim_time'}],
         condition=IfCondition(LaunchConfiguration('rviz')),
         **names,

@@ -14,7 +14,8 @@ CONFIG = LAUNCH.parent / 'config'
 ARGUMENTS = {
     'perception': {
         *('params_file', 'namespace', 'image', 'camera_info', 'lidar', 'cameras'),
-        *('image_transport', 'weights', 'device', 'backend', 'use_sim_time', 'log_level', 'rviz'),
+        *('image_transport', 'weights', 'device', 'backend', 'use_sim_time', 'log_level'),
+        *('rviz', 'fixed_frame'),
     },
     'kitti_demo': {'bag', 'rate', 'loop', 'image', 'camera_info', 'rviz'},
 }
@@ -117,6 +118,14 @@ class TestWithLaunch:
                 'camera_info': '/a/info',
                 'lidar': 'lidar',
             }
+
+    @pytest.mark.parametrize(('given', 'words'), [('', []), ('base_link', ['-f', 'base_link'])])
+    def test_the_fixed_frame_of_rviz_can_be_given(self, given: str, words: list[str]) -> None:
+        params_file = str(CONFIG / 'perception.yaml')
+        _, [_, rviz] = self.start('perception', params_file=params_file, fixed_frame=given)
+        own = [''.join(getattr(part, 'text', '') for part in word) for word in rviz.cmd]
+        assert own[1] == '-d'
+        assert own[3 : own.index('--ros-args')] == words
 
     def test_topics_of_several_cameras_stand_below_their_names(self) -> None:
         params_file = str(CONFIG / 'perception.yaml')
