@@ -290,6 +290,8 @@ def test_the_command_scores_and_writes(
     with pytest.raises(SystemExit):
         main([str(data), '--output', str(data), *arguments])
     assert f'--output {data} is a folder that is read' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='has no picture of mad; it has the sources made, other'):
+        main([str(data), '--output', str(output), '--sources', 'mad'])
 
 
 def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: str) -> None:

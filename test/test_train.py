@@ -280,3 +280,12 @@ def test_without_distillation_teachers_are_not_heard(data: Path, tmp_path: Path)
     with pytest.raises(ValueError, match='no picture of labelled'):
         main([*arguments, '--set', 'distillation=false'])
     main(arguments)
+
+
+def test_a_misspelt_source_is_refused_beside_others(data: Path, tmp_path: Path) -> None:
+    groups = [{'sources': ['labelled', 'range'], 'per_batch': 1}]
+    path = make_recipe(tmp_path, groups=groups, steps=1)
+    arguments = [str(path), '--data', str(data), '--output', str(tmp_path / 'output'), *OPTIONS]
+    words = 'split train has no picture of range; it has the sources labelled, ranged'
+    with pytest.raises(ValueError, match=words):
+        main(arguments)

@@ -22,7 +22,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
-from mtl_perception.recordings.layouts.catalogue import folder_of, read_all
+from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
 from .datasets import AsymmetricDataset, QuotaSampler
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
@@ -51,6 +51,8 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     rows, validation = (
         read_all(options.data, split, recipe.without_sources) for split in ('train', 'val')
     )
+    named = {source for group in recipe.groups for source in group.sources}
+    check_sources(named.difference(recipe.without_sources), rows, 'split train')
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
     foreign = sum(not _suits(row, recipe, recipe.label_space) for row in validation)

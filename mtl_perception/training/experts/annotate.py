@@ -35,7 +35,7 @@ from mtl_perception.recordings.annotations.picture_files import (
     write_image,
 )
 from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
-from mtl_perception.recordings.layouts.catalogue import read_all
+from mtl_perception.recordings.layouts.catalogue import check_sources, read_all
 
 from .agreement import agreement
 from .completion import Camera, Caution, Experts
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = Wanted(options.revise, options.dense)
     options.output.mkdir(parents=True, exist_ok=True)
     rows = read_all(options.data)
+    check_sources(options.sources, rows, ' '.join(options.data))
     meant = [row for row in rows if not options.sources or row.source in options.sources]
     known = [row for row in meant if row.split == options.score_split]
     figures = agreement(experts, known)
