@@ -69,6 +69,11 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         Level.WARN,
         'the lidar measures 1.250 times the depth; set depth_scale to 2.500, or lidar.apply',
     ),
+    'wildly applied scale': (
+        state({'lidar_apply': True, 'depth_scale': 2.0}, scale=replace(SCALE, ratio=0.6)),
+        Level.WARN,
+        'lidar.apply multiplies depth by 0.600, beyond 5 times lidar.max_error; correct lidar.t',
+    ),
 }
 
 

@@ -88,25 +88,32 @@ def test_a_lidar_that_measures_farther_is_told_of(robot: Robot) -> None:
         robot.send('lidar', cloud_message(frame.header, seen.astype(np.float32)))
         robot.send('image', frame)
 
-    robot.repeat_until('a scale', compare, lambda: told(robot))
-    status = told(robot)
+    robot.repeat_until('a scale', compare, lambda: told(robot, 'the lidar measures'))
+    status = told(robot, 'the lidar measures')
     values = {value.key: value.value for value in status.values}
     assert float(values['lidar / depth']) == pytest.approx(FARTHER, rel=0.01)
     assert int(values['points compared']) > 1000
     assert f'set depth_scale to {FARTHER:.3f}'[:-1] in status.message
 
 
+def test_a_lidar_that_stops_is_told_of(robot: Robot) -> None:
+    robot.send('lidar', cloud_message(robot.good_image().header, np.ones((1, 3), np.float32)))
+    words = 'no sweep on /lidar any more, for '
+    robot.wait_for('a silent lidar', lambda: told(robot, words))
+    assert '/client (reliable, volatile) publishes there' in told(robot, words).message
+
+
 def calibrate(robot: Robot) -> None:
     robot.send('camera_info', camera_info(TRAINING_F_PX))
 
 
-def told(robot: Robot) -> Any:
+def told(robot: Robot, words: str) -> Any:
     return next(
         (
             one
             for array in robot.received['/diagnostics']
             for one in array.status
-            if 'the lidar measures' in one.message
+            if words in one.message
         ),
         None,
     )

@@ -45,6 +45,19 @@ def sweep(second: int, points: np.ndarray) -> PointCloud2:
     return cloud_message(Header(stamp=Time(sec=second)), points)
 
 
+def sees(
+    check: ScaleCheck,
+    wall_m: float,
+    frames: int = 3,
+    depth: np.ndarray = DEPTH,
+    focal: float = 1.0,
+    intrinsics: Intrinsics = INTRINSICS,
+) -> None:
+    for second in range(frames):
+        check.put(sweep(second, wall(wall_m)))
+        check.compare(Time(sec=second), depth, focal, intrinsics)
+
+
 @pytest.fixture
 def make_check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScaleCheck]:
     monkeypatch.setattr(module, '_EVERY_S', 0.0)
@@ -53,7 +66,7 @@ def make_check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScaleCheck]:
 
 def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck]) -> None:
     check = make_check()
-    assert (check.scale, check.swept) == (None, False)
+    assert check.scale is None
     for second, depth_m in enumerate((9.9, 10.0, 10.0, 10.1, 30.0)):
         check.put(sweep(second, wall(depth_m)))
         check.compare(Time(sec=second), DEPTH, 0.5, INTRINSICS)
@@ -62,11 +75,40 @@ def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck
     assert check.scale.deviation == pytest.approx(0.025, rel=1e-2)
     assert check.scale.frames == 5
     assert check.scale.points > 50
-    # another depth_scale is a smaller error at once
-    check.put(sweep(9, wall(10.0)))
-    check.compare(Time(sec=9), DEPTH, 1.25, INTRINSICS)
-    assert check.scale.ratio == pytest.approx(1.0, rel=1e-3)
-    assert check.swept
+
+
+def test_the_scale_is_that_of_depth_as_it_is_multiplied_now(
+    make_check: Callable[..., ScaleCheck],
+) -> None:
+    changes = {'lidar_apply': True}
+    check = make_check()
+    check._parameters = lambda: replace(PARAMETERS, **changes)
+    sees(check, 10.0)
+    assert check.factor == pytest.approx(1.25, rel=1e-3)
+    # another depth_scale is another error at once, with what was kept
+    changes['depth_scale'] = 1.25
+    assert check.factor == pytest.approx(1.0, rel=1e-3)
+    # in a picture of half the size all seems twice as far, and the focal correction halves it
+    half = INTRINSICS.scaled(32, 24)
+    sees(check, 10.0, frames=1, depth=2 * DEPTH[::2, ::2], focal=0.5, intrinsics=half)
+    assert check.factor == pytest.approx(1.0, rel=1e-3)
+    assert check.scale.frames == 4
+    # without it what was kept is of another depth
+    sees(check, 10.0, depth=2 * DEPTH[::2, ::2], intrinsics=half)
+    assert check.factor == pytest.approx(0.5, rel=1e-3)
+    assert check.scale.frames == 3
+
+
+def test_it_tells_how_long_the_lidar_is_silent(
+    make_check: Callable[..., ScaleCheck], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = make_check()
+    assert check.since_sweep_s is None
+    now_s = 5.0
+    monkeypatch.setattr(module.time, 'monotonic', lambda: now_s)
+    check.put(sweep(1, wall(10.0)))
+    now_s = 12.0
+    assert check.since_sweep_s == 7.0
 
 
 def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(

@@ -103,10 +103,6 @@ class Camera:
             return None
         interval, parameters = self._measured.take(), self._parameters()
         lack = self._infos.lack(*interval.size) if interval.size else ''
-        lidar_fault = self._scale.mismatch
-        if parameters.lidar_check and not self._scale.swept:
-            silence = inputs.silence(inputs.lidar_topic)
-            lidar_fault = f'no sweep on {inputs.lidar_topic}: {silence}'
         return CameraState(
             image_topic=self.image_topic,
             info_topic=inputs.info_topic,
@@ -115,7 +111,7 @@ class Camera:
             silence=inputs.silence(self.image_topic),
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
             scale=self._scale.scale,
-            lidar_fault=lidar_fault,
+            lidar_fault=self._lidar_fault(parameters) if parameters.lidar_check else '',
         )
 
     def decode(self, received: Received) -> Frame | None:
@@ -179,7 +175,8 @@ class Camera:
         )
         self._measured.answered(times, self._age_s(frame.header))
         if prediction is not None and parameters.lidar_check:
-            self._check_scale(frame, prediction, factor, intrinsics)
+            focal = factor / parameters.depth_scale
+            self._check_scale(frame, prediction, focal, intrinsics)
 
     def skip(self) -> None:
         """Count a frame that a newer one replaced, or the end."""
@@ -219,17 +216,25 @@ class Camera:
         self._scale.put(sweep)
 
     def _check_scale(
-        self, frame: Frame, prediction: Prediction, factor: float, intrinsics: Intrinsics | None
+        self, frame: Frame, prediction: Prediction, focal: float, intrinsics: Intrinsics | None
     ) -> None:
         """Compare depth with the lidar, where it can be."""
         if prediction.depth is None or intrinsics is None:
             return
         try:
-            height, width = prediction.depth.shape
-            reduced = intrinsics.scaled(width, height)
-            self._scale.compare(frame.header.stamp, prediction.depth, factor, reduced)
+            self._scale.compare(frame.header.stamp, prediction.depth, focal, intrinsics)
         except ValueError as error:
             self._log_dropped(f'{self._inputs.lidar_topic}: dropped a sweep: {error}')
+
+    def _lidar_fault(self, parameters: Parameters) -> str:
+        """Say that sweeps do not come, or not at the time of frames; '' if they do."""
+        since_s, topic = self._scale.since_sweep_s, self._inputs.lidar_topic
+        if since_s is None:
+            return f'no sweep on {topic}: {self._inputs.silence(topic)}'
+        if since_s > parameters.diagnostics_no_image_s:
+            silence = self._inputs.silence(topic)
+            return f'no sweep on {topic} any more, for {since_s:.1f} s: {silence}'
+        return self._scale.mismatch
 
     def _fields_of(self, topics: Collection[str]) -> frozenset[str]:
         """Tell what these topics are made of, and what is compared with the lidar if they are."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 import threading
 import time
 
@@ -43,11 +44,12 @@ class ScaleCheck:
         """Begin without a sweep."""
         self._parameters = parameters
         self._sweeps: deque[PointCloud2] = deque(maxlen=_SWEEPS_KEPT)
-        # to depth as the network gives it, so that they outlive a change of its factor
+        # to depth after the focal correction, so that they outlive a change of depth_scale or size
         self._ratios: deque[float] = deque(maxlen=_FRAMES)
-        self._depth_factor = 1.0
+        # of a camera that needs no correction; another one without a correction is another depth
+        self._f_px = 0.0
         self._points = 0
-        self._swept = False
+        self._swept_s: float | None = None
         self._offset_s = 0.0
         self._compared_s = -np.inf
         self._changed = threading.Lock()
@@ -56,7 +58,7 @@ class ScaleCheck:
     def scale(self) -> Scale | None:
         """What was found so far; None before three frames agreed or not."""
         with self._changed:
-            ratios = np.array(self._ratios) / self._depth_factor
+            ratios = np.array(self._ratios) / self._parameters().depth_scale
             points = self._points
         if len(ratios) < _FEWEST_FRAMES:
             return None
@@ -70,9 +72,9 @@ class ScaleCheck:
         return 1.0 if scale is None else scale.ratio
 
     @property
-    def swept(self) -> bool:
-        """Whether any sweep has come."""
-        return self._swept
+    def since_sweep_s(self) -> float | None:
+        """How long ago the last sweep came; None before the first."""
+        return None if self._swept_s is None else time.monotonic() - self._swept_s
 
     @property
     def mismatch(self) -> str:
@@ -89,19 +91,20 @@ class ScaleCheck:
         """Keep a sweep until frames of its time have been answered."""
         with self._changed:
             self._sweeps.append(sweep)
-            self._swept = True
+            self._swept_s = time.monotonic()
 
     def compare(
         self,
         stamp: Stamp,
         depth_m: NDArray[np.float32],
-        depth_factor: float,
+        focal_factor: float,
         intrinsics: Intrinsics,
     ) -> None:
-        """Compare the depth (H, W) of a frame, once multiplied, with the sweep of its time.
+        """Compare the depth (H, W) of a frame, before its focal correction, with a sweep.
 
-        Passed over if another frame was compared a moment ago, or no sweep is near. Raises
-        ValueError if the sweep is broken.
+        The intrinsics are those of the picture, whatever the size of its depth. Passed over if
+        another frame was compared a moment ago, or no sweep is of its time. Raises ValueError if
+        the sweep is broken.
         """
         if time.monotonic() - self._compared_s < _EVERY_S:
             return
@@ -114,11 +117,15 @@ class ScaleCheck:
             parameters.lidar_translation_m, parameters.lidar_rotation_xyzw
         )
         points = lidar_to_camera.apply(decode_points(sweep))
-        ratios = scale_ratios(points, depth_m, intrinsics)
+        height, width = depth_m.shape
+        ratios = scale_ratios(points, depth_m, intrinsics.scaled(width, height))
         if len(ratios) >= _FEWEST_POINTS:
+            f_px = intrinsics.fx_px / focal_factor
             with self._changed:
-                self._ratios.append(float(np.median(ratios)))
-                self._depth_factor = depth_factor
+                if not math.isclose(f_px, self._f_px):
+                    self._ratios.clear()
+                self._ratios.append(float(np.median(ratios)) / focal_factor)
+                self._f_px = f_px
                 self._points = len(ratios)
 
     def _take_nearest(self, stamp_ns: int) -> PointCloud2 | None:

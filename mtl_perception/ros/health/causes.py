@@ -10,6 +10,8 @@ from mtl_perception.ros.parameters import Parameters
 
 # a stamp that is newer than now, or older than this, is of another clock
 _SAME_CLOCK_S = (-0.5, 60.0)
+# so many times lidar.max_error from one, what is applied is rather an error of the lidar's place
+_IMPLAUSIBLE = 5
 
 
 class Level(IntEnum):
@@ -143,9 +145,18 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
     if state.lidar_fault:
         yield Cause(Level.WARN, state.lidar_fault)
     parameters, scale = state.parameters, state.scale
-    if scale is None or parameters.lidar_apply:
+    if scale is None:
         return
-    if abs(scale.ratio - 1) > parameters.lidar_max_error:
+    if parameters.lidar_apply:
+        limit = 1 + _IMPLAUSIBLE * parameters.lidar_max_error
+        if not 1 / limit <= scale.ratio <= limit:
+            yield Cause(
+                Level.WARN,
+                f'lidar.apply multiplies depth by {scale.ratio:.3f}, beyond {_IMPLAUSIBLE} times '
+                'lidar.max_error; correct lidar.translation_m and lidar.rotation_xyzw, or set '
+                f'depth_scale to {parameters.depth_scale * scale.ratio:.3f}',
+            )
+    elif abs(scale.ratio - 1) > parameters.lidar_max_error:
         yield Cause(
             Level.WARN,
             f'the lidar measures {scale.ratio:.3f} times the depth; set depth_scale to '
