@@ -185,6 +185,18 @@ def test_stop_finishes_the_frame_in_work(bench: Bench) -> None:
     assert (bench.camera.counters.answered, bench.camera.counters.failed) == (1, 0)
 
 
+def test_each_camera_may_complain_at_once(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    """The same complaint of another camera is not one too many."""
+    other = Camera(bench.node, CARD, Parameters, 'other')
+    for camera in (bench.camera, other):
+        for _ in range(2):
+            camera.fail(RuntimeError('no memory'))
+    bench.execute(other.destroy)
+    said = capfd.readouterr().err
+    for topic in ('/image', '/other/image'):
+        assert said.count(f' {topic}: could not answer a frame: RuntimeError: no memory') == 1
+
+
 def test_its_state_tells_what_came_and_what_is_missing(bench: Bench) -> None:
     bench.subscribe_and_match(Image, LABELS)
     bench.send(1)

@@ -49,7 +49,9 @@ class Camera:
         self.paused = False
         self.name = name
         self._node = node
-        self._log = node.get_logger()
+        # a logger throttles by its own record of who called: with the node's, only one camera in
+        # five seconds could complain
+        self._log = get_logger(node.get_logger().name)
         self._card = card
         self._parameters = parameters
         self._space = label_space(card.label_space)
