@@ -26,6 +26,7 @@ from consumer_client import (  # noqa: E402
     SENSOR_DATA,
     WIDTH,
 )
+from rclpy.qos import ReliabilityPolicy  # noqa: E402
 from ros_client import NodeProcess, ros_environment  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField  # noqa: E402
 
@@ -53,7 +54,7 @@ CONTRACTS: dict[str, dict[str, tuple[type, Any]]] = {
         'depth/image': (Image, RELIABLE),
         'depth/camera_info': (CameraInfo, RELIABLE),
     },
-    'rtabmap': {'depth/image': (Image, RELIABLE), 'depth/camera_info': (CameraInfo, RELIABLE)},
+    'rtabmap': {'depth/image': (Image, SENSOR_DATA), 'depth/camera_info': (CameraInfo, RELIABLE)},
     'nvblox': {
         'depth/image': (Image, RELIABLE),
         'depth/camera_info': (CameraInfo, RELIABLE),
@@ -194,7 +195,11 @@ def test_laserscan_finds_its_rows_around_the_principal_point(frame: dict[str, An
 def test_rtabmap_can_pair_depth_with_the_picture(frame: dict[str, Any]) -> None:
     """Exact stamps, one frame, one size: with a camera of one of its encodings."""
     depth, info, image = frame['depth/image'], frame['depth/camera_info'], frame['image']
-    assert parameters('rtabmap')['approx_sync'] is False
+    given = parameters('rtabmap')
+    assert given['approx_sync'] is False
+    # numbers of rmw's policies; the camera may offer no more than best effort
+    assert given['qos'] == ReliabilityPolicy.BEST_EFFORT
+    assert given['qos_camera_info'] == ReliabilityPolicy.RELIABLE
     assert depth.encoding in ('32FC1', '16UC1', 'mono16')
     sizes = {(one.width, one.height) for one in (depth, info, image)}
     assert sizes == {(WIDTH, HEIGHT)}
