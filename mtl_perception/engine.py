@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import torch
 
 from .backends import CPU_ONLY, create_backend, Source
-from .backends.compiled import CompiledNetworks
+from .backends.compiled import CompiledNetworks, Progress
 from .backends.quantisation import read_ranges
 from .model_card import find_weights, load_network
 from .network.deployed import FIELDS_OF_TASK
@@ -86,6 +86,11 @@ class Engine:
     def backend(self) -> str:
         """The runtime in use, with its precision."""
         return f'{self._backend.name} {self._backend.precision}'
+
+    @property
+    def progress(self) -> Progress:
+        """What the runtime has compiled by now, and what it could not."""
+        return self._compiled.progress
 
     @property
     def fields(self) -> tuple[str, ...]:

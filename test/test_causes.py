@@ -57,7 +57,7 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
     'another size': (
         state(former_size=(1242, 375)),
         Level.WARN,
-        'the camera changed from 1242x375 to 640x480; the network was compiled anew',
+        'the camera changed from 1242x375 to 640x480; the status of the model says whether it is',
     ),
     'no sweep': (
         state(lidar_fault='no sweep on /lidar: nobody publishes there'),

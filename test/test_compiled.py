@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_perception.backends import Arrays, compiled, CompiledNetwork, Shape, Source
-from mtl_perception.backends.compiled import CompiledNetworks
+from mtl_perception.backends.compiled import CompiledNetworks, Progress
 from mtl_perception.engine import Engine
 
 LABELS, BOTH = frozenset({'labels'}), frozenset({'labels', 'depth'})
@@ -95,8 +95,10 @@ class TestInBackground:
             answer = run(networks.ready(self.OTHER, BOTH), self.OTHER)
             assert answer['labels'].shape == self.OTHER
         assert networks.ready(self.SHAPE, BOTH)(None) == (self.SHAPE, BOTH)
+        assert networks.progress == Progress((self.SHAPE,), self.OTHER)
         backend.let.set()
         wait_for_thread(networks)
+        assert networks.progress == Progress((self.SHAPE, self.OTHER))
         assert networks.ready(self.OTHER, BOTH)(None) == (self.OTHER, BOTH)
         assert backend.compiled == [(self.SHAPE, BOTH), (self.OTHER, BOTH)]
 
@@ -128,13 +130,17 @@ class TestInBackground:
         backend: SlowBackend,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        backend.failure = RuntimeError('no memory')
+        backend.failure = RuntimeError('no memory\nat all')
         for _ in range(3):
             assert 'depth' in run(networks.ready(self.OTHER, BOTH), self.OTHER)
             wait_for_thread(networks)
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         assert 'batches of (1, 40, 24), PyTorch serves: no memory' in record.getMessage()
+        # what computes more serves those that want less of the other
+        networks.ready(self.SHAPE, LABELS)
+        wait_for_thread(networks)
+        assert networks.progress == Progress((self.SHAPE,), failed={self.OTHER: 'no memory'})
 
 
 def test_an_engine_answers_while_it_compiles_for_another_size(

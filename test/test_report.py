@@ -7,6 +7,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from made_state import SCALE, state
 
+from mtl_perception.backends.compiled import Progress
 from mtl_perception.ros.health.causes import Cause, Level
 from mtl_perception.ros.health.measurements import Counters
 from mtl_perception.ros.health.report import camera_status, model_status, status
@@ -21,9 +22,14 @@ CARD = SimpleNamespace(
 )
 
 
-def engine(**changes: str) -> Any:
-    values = {'card': CARD, 'backend': 'torch bfloat16', 'device': 'cpu', 'fallback': ''}
-    return SimpleNamespace(**values | changes)
+def engine(fallback: str = '', **progress: Any) -> Any:
+    return SimpleNamespace(
+        card=CARD,
+        backend='torch bfloat16',
+        device='cpu',
+        fallback=fallback,
+        progress=Progress(**{'ready': ((1, 4, 8), (2, 4, 8))} | progress),
+    )
 
 
 def values_of(made: Any) -> dict[str, str]:
@@ -69,19 +75,37 @@ def test_what_is_not_measured_is_left_out() -> None:
 
 
 def test_the_model_reports_what_runs_where() -> None:
-    made = model_status('model', engine(), 'for 8x4', [])
+    made = model_status('model', engine(), [])
     assert (made.level, made.message) == (b'\0', 'torch bfloat16 on cpu')
     values = values_of(made)
-    assert (values['model'], values['tasks'], values['compiled']) == (
-        *('road8', 'segmentation, depth', 'for 8x4'),
-    )
+    assert (values['model'], values['tasks']) == ('road8', 'segmentation, depth')
+    assert values['compiled'] == '8x4, 2 of 8x4'
+    assert values['being compiled'] == values['not compiled'] == 'nothing'
     assert values['licence'] == 'Apache-2.0'
 
 
 def test_a_fallback_is_a_warning_with_its_remedy() -> None:
-    made = model_status('model', engine(fallback='the GPU has too little memory: 2 GiB'), '', [])
+    made = model_status('model', engine('the GPU has too little memory: 2 GiB'), [])
     assert made.level == b'\1'
     assert made.message.startswith('the CPU serves, as the GPU has too little memory: 2 GiB; free')
+
+
+def test_what_is_not_compiled_yet_is_said() -> None:
+    made = model_status('model', engine(compiling=(1, 40, 24)), [])
+    assert made.level == b'\0'
+    assert made.message.startswith(
+        'torch bfloat16 on cpu, being compiled for 24x40: what is there'
+    )
+    assert values_of(made)['being compiled'] == '24x40'
+
+
+def test_what_cannot_be_compiled_is_a_warning() -> None:
+    made = model_status('model', engine(failed={(1, 40, 24): 'no memory'}), [])
+    assert made.level == b'\1'
+    assert made.message.startswith(
+        'plain PyTorch answers for 24x40, as torch bfloat16 could not be compiled: no memory; ch'
+    )
+    assert values_of(made)['not compiled'] == '24x40'
 
 
 def test_the_message_holds_every_cause_and_the_level_is_the_worst() -> None:

@@ -1,6 +1,7 @@
 """Networks that are compiled already, and what answers while another one is being compiled."""
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 import logging
 import threading
 
@@ -12,6 +13,18 @@ log = logging.getLogger(__name__)
 KEPT = 8
 # the shape of a batch, and the fields that are computed
 Job = tuple[Shape, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What batches (B, H, W) a network is compiled for, or being compiled for.
+
+    `failed` says why there is none for others: PyTorch answers these, for good.
+    """
+
+    ready: tuple[Shape, ...] = ()
+    compiling: Shape | None = None
+    failed: Mapping[Shape, str] = field(default_factory=dict)
 
 
 class CompiledNetworks:
@@ -28,10 +41,23 @@ class CompiledNetworks:
         self._in_background = in_background
         # the latest used stands last
         self._ready: dict[Job, CompiledNetwork] = {}
-        self._failed: set[Job] = set()
+        self._failed: dict[Job, str] = {}
         self._lock = threading.Lock()
         self._compiling: threading.Thread | None = None
+        self._started: Shape | None = None
         self._plain: CompiledNetwork | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """What is compiled by now."""
+        with self._lock:
+            ready, failed = list(self._ready), dict(self._failed)
+        unserved = {job: why for job, why in failed.items() if not _larger(job, ready)}
+        return Progress(
+            tuple(sorted({shape for shape, _ in ready})),
+            self._started if self._is_compiling() else None,
+            {shape: why for (shape, _), why in unserved.items()},
+        )
 
     def compile(self, shape: Shape, fields: frozenset[str]) -> CompiledNetwork:
         """Give the network compiled for batches of shape (B, H, W), and wait for it.
@@ -57,9 +83,8 @@ class CompiledNetworks:
             return found
 
     def _find_larger(self, job: Job) -> CompiledNetwork | None:
-        shape, fields = job
         with self._lock:
-            larger = [one for one in self._ready if one[0] == shape and one[1] >= fields]
+            larger = _larger(job, self._ready)
             return self._ready[larger[-1]] if larger else None
 
     def _compile(self, job: Job) -> CompiledNetwork:
@@ -74,8 +99,8 @@ class CompiledNetworks:
 
     def _start(self, job: Job) -> None:
         """Compile in a thread, one job after the other; one that failed is not tried again."""
-        busy = self._compiling is not None and self._compiling.is_alive()
-        if not busy and job not in self._failed:
+        if not self._is_compiling() and job not in self._failed:
+            self._started = job[0]
             # the process ends after it: a runtime that is torn down while it compiles may crash;
             # said plainly, since a daemon's threads are daemons
             self._compiling = threading.Thread(
@@ -83,11 +108,15 @@ class CompiledNetworks:
             )
             self._compiling.start()
 
+    def _is_compiling(self) -> bool:
+        return self._compiling is not None and self._compiling.is_alive()
+
     def _try(self, job: Job) -> None:
         try:
             self._compile(job)
         except Exception as error:
-            self._failed.add(job)
+            with self._lock:
+                self._failed[job] = str(error).partition('\n')[0] or type(error).__name__
             log.warning('cannot compile for batches of %s, PyTorch serves: %s', job[0], error)
 
     def _plain_network(self) -> CompiledNetwork:
@@ -97,3 +126,8 @@ class CompiledNetworks:
             plain = TorchBackend(self._backend.device, precision)
             self._plain = plain.run_eagerly(self._source)
         return self._plain
+
+
+def _larger(job: Job, jobs: Iterable[Job]) -> list[Job]:
+    """List the jobs of the same shape that compute at least as much."""
+    return [one for one in jobs if one[0] == job[0] and one[1] >= job[1]]

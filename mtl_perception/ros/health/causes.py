@@ -136,8 +136,8 @@ def _resized(state: CameraState) -> Iterator[Cause]:
     if size is not None and former is not None:
         yield Cause(
             Level.WARN,
-            f'the camera changed from {former[0]}x{former[1]} to {size[0]}x{size[1]}; the network '
-            'was compiled anew',
+            f'the camera changed from {former[0]}x{former[1]} to {size[0]}x{size[1]}; the status '
+            'of the model says whether it is compiled for that',
         )
 
 

@@ -42,7 +42,7 @@ class Diagnostics:
         if rig is None:
             return [status(f'{name}: model', '', failures, 'not configured', {})]
         causes = failures + self._shortages
-        reports = [model_status(f'{name}: model', rig.engine, rig.compiled, causes)]
+        reports = [model_status(f'{name}: model', rig.engine, causes)]
         for camera in rig.cameras:
             title, model = f'{name}: camera {camera.name}'.rstrip(), rig.engine.card.name
             state = camera.state()

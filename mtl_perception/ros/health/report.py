@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import torch
 
+from mtl_perception.backends import Shape
 from mtl_perception.ros.health.causes import CameraState, Cause, causes_of, is_same_clock, Level
 from mtl_perception.ros.pipeline.recovering_engine import RecoveringEngine
 
@@ -24,10 +25,10 @@ def camera_status(
 
 
 def model_status(
-    name: str, engine: RecoveringEngine, compiled: str, shortages: Sequence[Cause]
+    name: str, engine: RecoveringEngine, shortages: Sequence[Cause]
 ) -> DiagnosticStatus:
     """Report on the model and where it runs."""
-    card, causes = engine.card, [*shortages]
+    card, causes, progress = engine.card, [*shortages], engine.progress
     if engine.fallback:
         causes.append(
             Cause(
@@ -36,6 +37,15 @@ def model_status(
                 'configure',
             )
         )
+    causes += [
+        Cause(
+            Level.WARN,
+            f'plain PyTorch answers for {_words(shape)}, as {engine.backend} could not be '
+            f'compiled: {why}; choose another backend, or deactivate, clean up and configure',
+        )
+        for shape, why in progress.failed.items()
+    ]
+    compiling = progress.compiling and _words(progress.compiling)
     values = {
         'model': card.name,
         'tasks': ', '.join(card.tasks),
@@ -45,10 +55,15 @@ def model_status(
         'training focal length (px)': str(card.training_f_px),
         'backend': engine.backend,
         'device': engine.device,
-        'compiled': compiled,
+        'compiled': ', '.join(map(_words, progress.ready)) or 'nothing',
+        'being compiled': compiling or 'nothing',
+        'not compiled': ', '.join(map(_words, progress.failed)) or 'nothing',
         **_gpu_memory(engine.device),
     }
-    return status(name, card.name, causes, f'{engine.backend} on {engine.device}', values)
+    quiet = f'{engine.backend} on {engine.device}'
+    if compiling:
+        quiet += f', being compiled for {compiling}: what is there answers, or plain PyTorch'
+    return status(name, card.name, causes, quiet, values)
 
 
 def status(
@@ -63,6 +78,11 @@ def status(
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
+
+
+def _words(shape: Shape) -> str:
+    batch, height, width = shape
+    return f'{width}x{height}' if batch == 1 else f'{batch} of {width}x{height}'
 
 
 def _values(state: CameraState) -> dict[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 import torch
 
+from mtl_perception.backends.compiled import Progress
 from mtl_perception.engine import Engine, Prediction
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ class RecoveringEngine:
             if device == 'cpu' or not is_out_of_memory(error):
                 raise
             self._fall_back(error)
+
+    @property
+    def progress(self) -> Progress:
+        """What is compiled by now; nothing while another engine is made."""
+        engine = self._engine
+        return Progress() if engine is None else engine.progress
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Compile for so many pictures of a size at once, or for what memory allows."""
