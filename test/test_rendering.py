@@ -12,6 +12,7 @@ import rendered
 
 from mtl_perception.geometry import Intrinsics, RayTable
 from mtl_perception.label_space import label_space
+from mtl_perception.offline.__main__ import main
 from mtl_perception.recordings.dataset_index import encode_normals, read_index
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
@@ -233,6 +234,49 @@ def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> No
     assert np.isfinite(depth[~sky]).mean() > 0.95
     assert np.array_equal(np.isnan(normals[..., 0]), sky)
     np.testing.assert_allclose(np.linalg.norm(normals[~sky], axis=-1), 1.0, atol=0.02)
+
+
+CAMERA_WORDS = ('--camera', '180', '180', '155', '47', '310', '94')
+
+
+def render_words(folder: Path, *words: str) -> list[str]:
+    return [
+        'render',
+        str(folder),
+        '--frames',
+        '2',
+        *('--processes', '1', '--samples', '1'),
+        *words,
+    ]
+
+
+def test_a_folder_of_other_settings_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    rendered.studio()
+    assert main(render_words(tmp_path, *CAMERA_WORDS)) == 0
+    assert 'with 8 frames' in capsys.readouterr().out
+    assert main(render_words(tmp_path, *CAMERA_WORDS, '--queues', '1')) == 1
+    said = f'{tmp_path} was rendered with queues 0.0, not 1.0; give the same, or another folder'
+    assert said in capsys.readouterr().err
+    # rendered before there were settings beside the scenes
+    (tmp_path / dataset.SETTINGS).unlink()
+    assert main(render_words(tmp_path)) == 1
+    assert 'was rendered with cx_px 155.0, cy_px 47.0, fx_px 180.0' in capsys.readouterr().err
+    assert main(render_words(tmp_path, *CAMERA_WORDS)) == 0
+    assert 'only its camera can be compared' in caplog.text
+    assert (tmp_path / dataset.SETTINGS).is_file()
+
+
+def test_without_egl_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('__EGL_VENDOR_LIBRARY_DIRS', str(tmp_path))
+    assert main(render_words(tmp_path / 'out', *CAMERA_WORDS)) == 1
+    said = capsys.readouterr().err
+    assert 'mtl_perception render: OpenGL cannot be opened without a screen' in said
+    assert 'libegl1' in said
+    assert 'Traceback' not in said
 
 
 def test_a_drive_is_one_of_kitti_and_becomes_a_bag(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
 """The verb render: rendered frames as a dataset for training, by several processes, resumable."""
 
 import argparse
+from collections.abc import Callable
 from concurrent.futures import as_completed, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 import csv
+from dataclasses import asdict
+from functools import cache, partial
+import json
+import logging
 import multiprocessing
 import os
 from pathlib import Path
@@ -14,7 +20,7 @@ from tqdm import tqdm
 
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
-from mtl_perception.recordings.annotations.picture_files import write_image
+from mtl_perception.recordings.annotations.picture_files import PictureFile, write_image
 from mtl_perception.recordings.dataset_index import (
     COLUMNS,
     encode_depth,
@@ -28,21 +34,30 @@ from .drive import Frame, Studio, VIEWS_PER_SCENE
 from .opengl.renderer import SKY
 from .ranges import KITTI_CAMERA, Ranges
 
+log = logging.getLogger(__name__)
+
 SOURCE, LABEL_SPACE, LICENCE = 'rendered', 'road8', 'Apache-2.0'
 # the pose takes points of the optical frame to the scene's frame: 3 x 4 numbers, row by row
 POSE_COLUMNS = tuple(f'pose_{row}{column}' for row in range(3) for column in range(4))
 INDEX_COLUMNS = (*COLUMNS, *OPTIONAL_COLUMNS, *POSE_COLUMNS)
 # of 20 scenes, the last is kept for validation
 VALIDATION_EVERY = 20
+# what all scenes of a folder are rendered with
+SETTINGS = 'settings.json'
 SHEET_ROWS, SHEET_PX, SHEET_RANGE_M = 12, (621, 188), (2.0, 80.0)
 
-_studio: Studio | None = None
+_studio: Callable[[], Studio] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('folder', type=Path, help='folder to write; goes on where it stopped')
-    parser.add_argument('--frames', type=int, default=2000)
+    parser.add_argument(
+        '--frames',
+        type=int,
+        default=2000,
+        help=f'rounded up to whole scenes of {VIEWS_PER_SCENE}; default: 2000',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the first scene')
     parser.add_argument(
         '--queues', type=float, default=0.0, help='share of the scenes with a traffic jam'
@@ -85,23 +100,64 @@ def render(
     processes: int,
     samples: int = 2,
 ) -> None:
-    """Render the scenes of seeds that folder does not hold yet."""
+    """Render the scenes of seeds that folder does not hold yet.
+
+    Raises ValueError if it holds scenes of other settings, OSError if a process cannot render.
+    """
     (folder / 'scenes').mkdir(parents=True, exist_ok=True)
+    _keep_settings(folder, camera, ranges, samples)
     missing = [seed for seed in seeds if not _rows_path(folder, seed).is_file()]
     # each process draws with one thread of its own, which beats many threads on one picture
     os.environ['LP_NUM_THREADS'] = '1'
     with ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context('spawn'),
-        initializer=_open_studio,
+        initializer=_prepare,
         initargs=(camera, ranges, samples),
     ) as pool:
         work = [pool.submit(_render_scene, folder, seed) for seed in missing]
         bar = tqdm(total=len(seeds), initial=len(seeds) - len(missing), unit='scene')
-        for done in as_completed(work):
-            done.result()
-            bar.update()
-        bar.close()
+        try:
+            for done in as_completed(work):
+                done.result()
+                bar.update()
+        except BrokenProcessPool as error:
+            raise OSError(
+                f'{error} It may have run out of memory: give fewer --processes'
+            ) from error
+        finally:
+            bar.close()
+            pool.shutdown(cancel_futures=True)
+
+
+def _keep_settings(folder: Path, camera: Intrinsics, ranges: Ranges, samples: int) -> None:
+    """Write what a folder is rendered with beside its scenes, or compare it with what is there."""
+    path, wanted = folder / SETTINGS, {**asdict(camera), 'samples': samples, **asdict(ranges)}
+    # as they will be read
+    wanted = json.loads(json.dumps(wanted))
+    there, scene = wanted, next((folder / 'scenes').glob('*.csv'), None)
+    if scene is not None and path.is_file():
+        there = json.loads(path.read_text())
+    elif scene is not None:
+        there = wanted | _read_camera(folder, scene)
+        log.warning('%s has no %s: only its camera can be compared', folder, SETTINGS)
+    other = sorted(name for name in there.keys() | wanted if there.get(name) != wanted.get(name))
+    if other:
+        raise ValueError(
+            f'{folder} was rendered with {", ".join(f"{n} {there.get(n)}" for n in other)}, not '
+            f'{", ".join(str(wanted.get(n)) for n in other)}; give the same, or another folder'
+        )
+    if scene is None or not path.is_file():
+        path.write_text(json.dumps(wanted, indent=2) + '\n')
+
+
+def _read_camera(folder: Path, scene: Path) -> dict[str, float]:
+    """Read the camera of a scene off its first frame."""
+    with scene.open(newline='') as file:
+        row = next(csv.DictReader(file))
+    height, width = PictureFile(folder / row['image']).read().shape[:2]
+    focal = {name: float(row[name]) for name in ('fx_px', 'fy_px', 'cx_px', 'cy_px')}
+    return {**focal, 'width': width, 'height': height}
 
 
 def write_index(folder: Path) -> int:
@@ -133,19 +189,21 @@ def write_contact_sheet(folder: Path) -> Path:
     return folder / write_image(folder, 'contact_sheet.jpg', np.vstack(lines)[..., ::-1])
 
 
-def _open_studio(camera: Intrinsics, ranges: Ranges, samples: int) -> None:
+def _prepare(camera: Intrinsics, ranges: Ranges, samples: int) -> None:
     global _studio
     cv2.setNumThreads(1)
-    _studio = Studio(camera, ranges, samples)
+    # opened by the first scene, which hands on why it cannot be; here it would break the pool
+    _studio = cache(partial(Studio, camera, ranges, samples))
 
 
 def _render_scene(folder: Path, seed: int) -> None:
     if _studio is None:
         raise RuntimeError('the process has no studio')
+    studio = _studio()
     split = 'val' if seed % VALIDATION_EVERY == VALIDATION_EVERY - 1 else 'train'
     rows = [
-        write_frame(folder, f'{seed:06}_{index:02}', frame, _studio.intrinsics, split)
-        for index, frame in enumerate(_studio.views(seed))
+        write_frame(folder, f'{seed:06}_{index:02}', frame, studio.intrinsics, split)
+        for index, frame in enumerate(studio.views(seed))
     ]
     _write_rows(_rows_path(folder, seed), rows)
 
