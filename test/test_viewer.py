@@ -71,3 +71,16 @@ def test_a_topic_that_nobody_publishes_is_an_error(tmp_path: Path) -> None:
     run = view('--topics', 'absent', '--save', str(tmp_path / 'x.rrd'), '--wait', '2')
     assert run.returncode == 1
     assert 'has no topic /absent to show; it has /robot/image' in run.stderr
+
+
+@pytest.mark.usefixtures('client')
+def test_a_window_that_does_not_open_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / 'rerun'
+    program.write_text('#!/bin/sh\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv('RERUN_CLI_PATH', str(program))
+    run = view()
+    assert run.returncode == 1
+    assert 'perception_viewer: the viewer ended with status 3' in run.stderr

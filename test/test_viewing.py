@@ -106,7 +106,7 @@ def answered_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_product_can_be_shown(answered_bag: Path, tmp_path: Path) -> None:
     pytest.importorskip('rerun', reason='rerun-sdk is not installed')
-    out = tmp_path / 'out.rrd'
+    out = tmp_path / 'deep' / 'out.rrd'
     assert main(['viewer', str(answered_bag), '--save', str(out)]) == 0
     assert out.stat().st_size > 10_000
     listed = subprocess.run(
@@ -114,6 +114,14 @@ def test_every_product_can_be_shown(answered_bag: Path, tmp_path: Path) -> None:
     ).stdout
     for topic in ('image', 'segmentation/labels', 'depth/image', 'points'):
         assert f'/{topic}' in listed
+
+
+def test_a_recording_that_cannot_be_written_is_an_error(
+    answered_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('rerun', reason='rerun-sdk is not installed')
+    assert main(['viewer', str(answered_bag), '--save', str(tmp_path)]) == 1
+    assert f'mtl_perception viewer: {tmp_path} cannot be written: ' in capsys.readouterr().err
 
 
 def test_a_bag_is_drawn_without_a_screen(answered_bag: Path, tmp_path: Path) -> None:
@@ -168,12 +176,44 @@ def test_a_missing_viewer_is_an_error_with_a_remedy(
     assert 'rerun is not installed; pip install rerun-sdk' in capsys.readouterr().err
 
 
+def made_program(folder: Path, commands: str) -> str:
+    program = folder / 'rerun'
+    program.write_text(f'#!/bin/sh\n{commands}\n')
+    program.chmod(0o755)
+    return str(program)
+
+
 def test_a_viewer_that_draws_nothing_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = tmp_path / 'rerun'
-    program.write_text('#!/bin/sh\necho No graphics adapter was found\nexit 101\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(screen, 'find_viewer', lambda: str(program))
+    program = made_program(tmp_path, 'echo No graphics adapter was found\nexit 101')
+    monkeypatch.setattr(screen, 'find_viewer', lambda: program)
     with pytest.raises(OSError, match=r'mesa-vulkan-drivers.*No graphics adapter'):
         screen.take_screenshot(tmp_path / 'a.rrd', tmp_path / 'a.png', (64, 64))
+
+
+def test_a_viewer_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = made_program(tmp_path, 'echo waiting for a GPU\nexec sleep 600')
+    monkeypatch.setattr(screen, 'find_viewer', lambda: program)
+    monkeypatch.setattr(screen, '_TIMEOUT_S', 1.0)
+    with pytest.raises(TimeoutError, match=r'a\.png in 1 s\. It said: waiting for a GPU'):
+        screen.take_screenshot(tmp_path / 'a.rrd', tmp_path / 'a.png', (64, 64))
+
+
+@pytest.mark.parametrize('command', ['exit 0', 'exit 130', 'exit 254', 'kill -INT $$'])
+def test_a_window_may_be_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    program = made_program(tmp_path, command)
+    monkeypatch.setattr(screen, 'find_viewer', lambda: program)
+    screen.open_window(tmp_path / 'a.rrd')
+
+
+@pytest.mark.parametrize(('command', 'status'), [('exit 3', '3'), ('kill -SEGV $$', '-11')])
+def test_a_window_that_does_not_open_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, status: str
+) -> None:
+    program = made_program(tmp_path, command)
+    monkeypatch.setattr(screen, 'find_viewer', lambda: program)
+    with pytest.raises(OSError, match=f'ended with status {status}, and said why above'):
+        screen.open_window(tmp_path / 'a.rrd')

@@ -44,8 +44,12 @@ class Scene:
         self._stream = rr.RecordingStream('mtl_perception')
 
     def save(self, path: Path) -> None:
-        """Write all that is shown from now on into an .rrd file."""
-        self._stream.save(path, default_blueprint=_layout(self._types))
+        """Write all that is shown from now on into an .rrd file. Raises OSError if it cannot."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._stream.save(path, default_blueprint=_layout(self._types))
+        except RuntimeError as error:
+            raise OSError(f'{path} cannot be written: {error}') from error
         self._begin()
 
     def connect(self, url: str) -> None:

@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 from tempfile import TemporaryFile
+from typing import IO
 
 # drawn by software on a busy machine it takes its time
 _TIMEOUT_S = 300.0
 _LOCAL = '127.0.0.1'
+# a viewer that was closed or told to end; its script hands on -2 as 254
+_CLOSED = {0, *(n % 256 for s in (signal.SIGINT, signal.SIGTERM) for n in (-s, 128 + s))}
 
 
 def find_viewer() -> str:
@@ -29,8 +32,7 @@ def find_viewer() -> str:
 def take_screenshot(recording: Path, picture: Path, size: tuple[int, int]) -> None:
     """Draw an .rrd file into a PNG without a screen; size is width and height of the window.
 
-    Raises OSError, with what the viewer said, if it draws none, subprocess.TimeoutExpired if it
-    hangs.
+    Raises OSError, with what the viewer said, if it draws none, TimeoutError if it hangs.
     """
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.unlink(missing_ok=True)
@@ -47,23 +49,27 @@ def take_screenshot(recording: Path, picture: Path, size: tuple[int, int]) -> No
         )
         try:
             viewer.wait(_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(
+                f'the viewer drew no {picture} in {_TIMEOUT_S:g} s. It said: {_said(log)}'
+            ) from None
         finally:
             # rerun is a script that starts the program proper
             if viewer.poll() is None:
                 os.killpg(viewer.pid, signal.SIGKILL)
-        log.seek(0)
-        said = log.read().decode(errors='replace').strip()
+        said = _said(log)
     if not picture.is_file():
         raise OSError(
             f'the viewer drew no {picture}; it needs a GPU or the software renderer of the '
-            f'Debian package mesa-vulkan-drivers. It said: {said[-500:]}'
+            f'Debian package mesa-vulkan-drivers. It said: {said}'
         )
 
 
 def open_window(recording: Path) -> None:
-    """Show an .rrd file, and return when the window is closed."""
+    """Show an .rrd file until the window is closed. Raises OSError as check_closed does."""
     port = str(_free_port())
-    subprocess.run([find_viewer(), '--bind', _LOCAL, '--port', port, str(recording)], check=False)
+    words = [find_viewer(), '--bind', _LOCAL, '--port', port, str(recording)]
+    check_closed(subprocess.run(words, check=False).returncode)
 
 
 def open_live() -> tuple['subprocess.Popen[bytes]', str]:
@@ -71,6 +77,20 @@ def open_live() -> tuple['subprocess.Popen[bytes]', str]:
     port = str(_free_port())
     words = [find_viewer(), '--bind', _LOCAL, '--port', port, '--hide-welcome-screen']
     return subprocess.Popen(words), f'rerun+http://{_LOCAL}:{port}/proxy'
+
+
+def check_closed(status: int) -> None:
+    """Check how a window ended. Raises OSError unless it was closed."""
+    if status % 256 not in _CLOSED:
+        raise OSError(
+            f'the viewer ended with status {status}, and said why above; without a screen give '
+            '--screenshot or --save'
+        )
+
+
+def _said(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode(errors='replace').strip()[-500:]
 
 
 def _free_port() -> int:

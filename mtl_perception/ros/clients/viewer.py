@@ -17,7 +17,12 @@ from mtl_perception.label_space import label_space
 from mtl_perception.ros import ros_process
 from mtl_perception.ros.bags.topics import message_class, subscriber_qos
 from mtl_perception.viewing.bag import add_viewing_arguments, choose_topics
-from mtl_perception.viewing.screen import find_viewer, open_live, take_screenshot
+from mtl_perception.viewing.screen import (
+    check_closed,
+    find_viewer,
+    open_live,
+    take_screenshot,
+)
 
 _LOOK_EVERY_S = 0.2
 _SETTLE_S = 2.0
@@ -95,6 +100,7 @@ def _run(node: Viewer, executor: SingleThreadedExecutor, options: argparse.Names
         node.watch(topics, scene.show)
         while window.poll() is None:
             executor.spin_once(timeout_sec=_LOOK_EVERY_S)
+        check_closed(window.returncode)
         return 0
     with TemporaryDirectory() as folder:
         recording = options.save or Path(folder) / 'live.rrd'
