@@ -5,7 +5,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from mtl_perception.ros.calibration.camera_infos import CameraInfos, info_of_picture
+from mtl_perception.messages.camera_infos import info_of_picture
+from mtl_perception.ros.calibration.camera_infos import CameraInfos
 
 
 def info(f_px: float, width: int = 8, height: int = 4, frame: str = '') -> CameraInfo:

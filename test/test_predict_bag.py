@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mtl_perception.messages import encode_image
 from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.predict_bag import BagOptions, predict_bag
 from mtl_perception.products import DEPTH, LABELS, OBSTACLES, topics_of
-from mtl_perception.recordings.bag_messages import field_message, new_header
+from mtl_perception.recordings.bag_messages import field_message, new_header, new_message
 from mtl_perception.recordings.bags import BagWriter, is_bag, TopicQos
 from mtl_perception.recordings.kitti import read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions as KittiOptions
@@ -126,8 +127,8 @@ def test_the_topic_of_several_must_be_named(tmp_path: Path) -> None:
     assert np.array_equal(array_of(labels, np.uint8), labels_of(picture_of(1, 'image_03')))
 
 
-def picture_bag(path: Path, pictures: list[np.ndarray]) -> Path:
-    """Write a bag of pictures without CameraInfo, one each second."""
+def picture_bag(path: Path, pictures: list[np.ndarray], infos: Sequence[Any] = ()) -> Path:
+    """Write a bag of pictures, one each second, and what there is of CameraInfo."""
     with BagWriter(path) as writer:
         for number, picture in enumerate(pictures):
             header = new_header(number * 10**9, 'camera')
@@ -135,7 +136,61 @@ def picture_bag(path: Path, pictures: list[np.ndarray]) -> Path:
             if number == 1:
                 message.data = message.data[:-5]
             writer.write('/image', number * 10**9, message, TopicQos())
+        for info in infos:
+            writer.write('/camera_info', 0, info, TopicQos())
     return path
+
+
+def info_of(f_px: float, width: int = WIDTH, height: int = HEIGHT, binning: int = 0) -> Any:
+    """Make a CameraInfo of a camera that looks straight ahead."""
+    k = np.array([f_px, 0, width / 2, 0, f_px, height / 2, 0, 0, 1 if f_px else 0], np.float64)
+    whole = new_message(
+        'sensor_msgs/msg/RegionOfInterest',
+        **{'x_offset': 0, 'y_offset': 0, 'height': 0, 'width': 0, 'do_rectify': False},
+    )
+    return new_message(
+        'sensor_msgs/msg/CameraInfo',
+        **{'header': new_header(0, 'camera'), 'width': width, 'height': height, 'roi': whole},
+        **{'k': k, 'p': np.insert(k, [3, 6, 9], 0), 'r': np.eye(3).ravel(), 'd': np.zeros(5)},
+        **{'distortion_model': 'plumb_bob', 'binning_x': binning, 'binning_y': binning},
+    )
+
+
+def test_pictures_may_be_binned(tmp_path: Path) -> None:
+    whole = info_of(2 * TRAINING_F_PX, 2 * WIDTH, 2 * HEIGHT, binning=2)
+    bag = picture_bag(tmp_path / 'bag', [picture_of(0)], [whole])
+    predict_bag(MadeEngine(), bag, tmp_path / 'out', BagOptions())
+    messages = read_back(tmp_path / 'out')
+    assert len(messages['/points']) == 1
+    info = messages['/depth/camera_info'][0][1]
+    assert (info.width, info.height, info.binning_x, info.p[0]) == (WIDTH, HEIGHT, 0, 140.0)
+
+
+@pytest.mark.parametrize('f_px', [float('nan'), -70.0])
+def test_a_broken_info_is_left_out(
+    tmp_path: Path, f_px: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    infos = [info_of(f_px), info_of(f_px), info_of(70.0)]
+    bag = picture_bag(tmp_path / 'bag', [picture_of(0)], infos)
+    assert predict_bag(MadeEngine(), bag, tmp_path / 'out', BagOptions()) == (1, 1)
+    assert len(read_back(tmp_path / 'out')['/points']) == 1
+    assert '/camera_info: 2 left out, the first: Intrinsics' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('info', 'lack'),
+    [
+        (info_of(70.0, 8, 4), 'there is none of 64x48, only of 8x4;'),
+        (info_of(0.0), 'that of 64x48 is uncalibrated: its focal lengths are 0;'),
+    ],
+)
+def test_what_an_info_lacks_is_said_once(
+    tmp_path: Path, info: Any, lack: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bag = picture_bag(tmp_path / 'bag', [picture_of(n) for n in range(3)], [info])
+    predict_bag(MadeEngine(), bag, tmp_path / 'out', BagOptions())
+    assert '/points' not in read_back(tmp_path / 'out')
+    assert caplog.text.count(f'/camera_info: {lack}') == 1
 
 
 def test_without_camera_info_all_but_points_is_written(

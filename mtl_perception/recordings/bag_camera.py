@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.messages import decode_message
+from mtl_perception.messages.camera_infos import info_of_picture
 
 from .bags import BagReader, RawMessage
 
@@ -24,7 +25,7 @@ class BagCamera:
     def __init__(
         self, reader: BagReader, image: str | None = None, camera_info: str | None = None
     ) -> None:
-        """Find the topics, and read all of CameraInfo.
+        """Find the topics, and read all of CameraInfo; what cannot be a camera's is left out.
 
         image None stands for the only topic of pictures; camera_info None for the topic
         camera_info beside it, as image_transport has it, if there is one. Raises ValueError if
@@ -41,13 +42,11 @@ class BagCamera:
                 '--camera-info',
                 *(reader.path, beside),
             )
+        self._info_topic = camera_info
         self._infos: dict[tuple[int, int], list[tuple[int, Any]]] = {}
-        for message in reader.messages({camera_info}) if camera_info else ():
-            info = reader.parse(message)
-            known = self._infos.setdefault((info.width, info.height), [])
-            known.append((_stamp_ns(info.header), info))
-        for known in self._infos.values():
-            known.sort(key=lambda pair: pair[0])
+        self._sizes_told: set[tuple[int, int]] = set()
+        if camera_info:
+            self._read_infos(camera_info)
 
     def decode(self, message: RawMessage) -> tuple[Any, NDArray[np.uint8]]:
         """Give the header and the picture (H, W, 3) RGB of a message of the topic.
@@ -60,13 +59,50 @@ class BagCamera:
     def info(self, header: Any, width: int, height: int) -> Any:
         """Give the CameraInfo of a picture: of its size, the last one up to its time.
 
-        Before the first it is the first; None if none has this size.
+        Before the first it is the first; None, with one warning, if none has this size.
         """
-        known = self._infos.get((width, height))
+        size = width, height
+        if self._info_topic and size not in self._sizes_told:
+            self._sizes_told.add(size)
+            self._tell_lack(size)
+        known = self._infos.get(size)
         if not known:
             return None
         following = bisect_right(known, _stamp_ns(header), key=lambda pair: pair[0])
         return known[max(0, following - 1)][1]
+
+    def _read_infos(self, topic: str) -> None:
+        """Keep each info by its size, as it is and as info_of_picture makes it, like the node."""
+        refused: list[ValueError] = []
+        for message in self._reader.messages({topic}):
+            try:
+                info = self._reader.parse(message)
+                self._keep(info)
+                if (of_picture := info_of_picture(info)) is not info:
+                    self._keep(of_picture)
+            except ValueError as error:
+                refused.append(error)
+        if refused:
+            log.warning('%s: %d left out, the first: %s', topic, len(refused), refused[0])
+        for known in self._infos.values():
+            known.sort(key=lambda pair: pair[0])
+
+    def _keep(self, info: Any) -> None:
+        intrinsics_of(info)
+        known = self._infos.setdefault((info.width, info.height), [])
+        known.append((_stamp_ns(info.header), info))
+
+    def _tell_lack(self, size: tuple[int, int]) -> None:
+        """Say what keeps pictures of a size from being placed in space, if anything does."""
+        name, known = f'{size[0]}x{size[1]}', self._infos.get(size)
+        if not known:
+            sizes = ', '.join(f'{width}x{height}' for width, height in self._infos)
+            lack = f'there is none of {name}' + (f', only of {sizes}' if sizes else '')
+        elif all(intrinsics_of(info) is None for _, info in known):
+            lack = f'that of {name} is uncalibrated: its focal lengths are 0'
+        else:
+            return
+        log.warning('%s: %s; neither points nor focal correction', self._info_topic, lack)
 
     def _topics(self, types: tuple[str, ...]) -> list[str]:
         return sorted(name for name, t in self._reader.topics.items() if t.type in types)
@@ -83,7 +119,10 @@ class BagCamera:
 
 
 def intrinsics_of(info: Any) -> Intrinsics | None:
-    """Read the intrinsics of a CameraInfo; None if there is none, or it is uncalibrated."""
+    """Read the intrinsics of a CameraInfo; None if there is none, or it is uncalibrated.
+
+    Raises ValueError if its values cannot be a camera's.
+    """
     if info is None:
         return None
     return Intrinsics.from_camera_info(info.k, info.p, info.width, info.height)

@@ -1,12 +1,12 @@
 """The calibration of a camera, by the size of its pictures."""
 
-import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from sensor_msgs.msg import CameraInfo
 
 from mtl_perception.geometry import Intrinsics, RayTable
+from mtl_perception.messages.camera_infos import info_of_picture, placed_info
 
 # should their sizes be garbage
 _SIZES_KEPT = 4
@@ -38,7 +38,8 @@ class Calibration:
         if (width, height) == (self.info.width, self.info.height):
             return self.info
         factors = width / self.info.width, height / self.info.height
-        return _placed(self.info, (width, height), factors)
+        reduced: CameraInfo = placed_info(self.info, (width, height), factors)
+        return reduced
 
 
 class CameraInfos:
@@ -86,42 +87,6 @@ class CameraInfos:
         if calibration.intrinsics is None:
             return f'that of {width}x{height} is uncalibrated: its focal lengths are 0'
         return ''
-
-
-def info_of_picture(info: CameraInfo) -> CameraInfo:
-    """Give the info of the pictures that a camera sends of its region of interest, binned.
-
-    Size, K and P of a CameraInfo are those of the full sensor: the region is cut out of it first
-    (size 0 means all of it), and then so many pixels (0 means 1) become one in each direction.
-    """
-    roi, binning = info.roi, (info.binning_x or 1, info.binning_y or 1)
-    region = roi.width or info.width, roi.height or info.height
-    origin = roi.x_offset, roi.y_offset
-    if (*region, *origin, *binning) == (info.width, info.height, 0, 0, 1, 1):
-        return info
-    size = region[0] // binning[0], region[1] // binning[1]
-    placed = _placed(info, size, (1 / binning[0], 1 / binning[1]), origin)
-    placed.binning_x = placed.binning_y = 0
-    placed.roi = RegionOfInterest()
-    return placed
-
-
-def _placed(
-    info: CameraInfo,
-    size: tuple[int, int],
-    factors: tuple[float, float],
-    origin: tuple[int, int] = (0, 0),
-) -> CameraInfo:
-    """Begin the picture at another pixel, then scale it; outer edges stay in place."""
-    placed = copy.copy(info)
-    placed.width, placed.height = size
-    place = np.eye(3)
-    for axis, factor in enumerate(factors):
-        place[axis, axis], place[axis, 2] = factor, (0.5 - origin[axis]) * factor - 0.5
-    # of an uncalibrated camera the matrices are 0, and stay so
-    placed.k = (place @ info.k.reshape(3, 3)).reshape(9)
-    placed.p = (place @ info.p.reshape(3, 4)).reshape(12)
-    return placed
 
 
 def _same_matrices(one: CameraInfo, other: CameraInfo) -> bool:
