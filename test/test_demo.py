@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mtl_perception.messages import encode_image
+from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.demo.report import answers, measure, Recording
 from mtl_perception.products import DEPTH, LABELS
 from mtl_perception.recordings.bag_messages import field_message, new_header
@@ -84,6 +85,18 @@ def test_a_node_that_counts_otherwise_than_the_recording_is_a_fault(tmp_path: Pa
     counters = {'received': 5, 'answered': 5, 'skipped': 0}
     _, faults = measure(record(tmp_path / 'bag'), 5, counters)
     assert 'the recording has 4 answers' in faults[0]
+
+
+@pytest.mark.parametrize('name', ['absent', 'mine', 'recording/part'])
+def test_nothing_is_removed_before_the_drive_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    record(tmp_path / 'recording' / 'part')
+    (tmp_path / 'mine').mkdir()
+    before = sorted(tmp_path.rglob('*'))
+    assert main(['demo', str(tmp_path / name), '--output', str(tmp_path)]) == 1
+    assert f'{tmp_path / name}' in capsys.readouterr().err
+    assert sorted(tmp_path.rglob('*')) == before
 
 
 def test_a_drive_is_played_served_recorded_and_drawn(tmp_path: Path, tiny_weights: Path) -> None:

@@ -7,6 +7,7 @@ from conftest import ROOT
 import numpy as np
 import pytest
 
+from mtl_perception.offline.processes import fresh_folder
 from mtl_perception.offline.soak.figures import describe, Memory, Second, summarise
 from mtl_perception.offline.soak.run import read_probe
 
@@ -79,6 +80,26 @@ def soak(output: Path, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=300,
     )
+
+
+def test_only_what_a_verb_writes_is_removed(tmp_path: Path) -> None:
+    (tmp_path / 'recording').mkdir()
+    for name in ('mine.txt', 'node.log', 'recording/data.mcap'):
+        (tmp_path / name).touch()
+    (tmp_path / 'drive').symlink_to(tmp_path / 'mine.txt')
+    fresh_folder(tmp_path, ('node.log', 'recording', 'drive', 'absent'))
+    assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
+    fresh_folder(tmp_path / 'new' / 'one', ())
+    assert (tmp_path / 'new' / 'one').is_dir()
+
+
+def test_a_file_is_no_output(tmp_path: Path) -> None:
+    file = tmp_path / 'file'
+    file.touch()
+    refused = soak(file)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(f'{file} is no folder; give another --output\n')
+    assert file.is_file()
 
 
 def test_the_node_is_soaked_between_processes(tmp_path: Path, tiny_weights: Path) -> None:

@@ -1,11 +1,12 @@
 """Processes that speak ROS 2, started from rooms that do not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 import logging
 import os
 from pathlib import Path
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,24 @@ _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 20.0
 _PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
 _TICKS_HZ = os.sysconf('SC_CLK_TCK')
+
+
+def fresh_folder(folder: Path, names: Collection[str], source: Path | None = None) -> None:
+    """Make a verb's output folder, and remove the names that it writes there, nothing else.
+
+    Raises NotADirectoryError if it is a file, ValueError if the source of the verb would go too.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f'{folder} is no folder; give another --output')
+    written = [folder / name for name in names]
+    if source and any(source.resolve().is_relative_to(path.resolve()) for path in written):
+        raise ValueError(f'{source} lies where the output goes; give another --output')
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in written:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def ros_environment(folder: Path) -> dict[str, str]:

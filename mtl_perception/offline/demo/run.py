@@ -3,13 +3,17 @@
 import argparse
 from pathlib import Path
 import re
-import shutil
 import subprocess
 import sys
 import time
 
 from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
-from mtl_perception.offline.processes import ros_environment, running, wait_for_text
+from mtl_perception.offline.processes import (
+    fresh_folder,
+    ros_environment,
+    running,
+    wait_for_text,
+)
 from mtl_perception.products import CAMERA_INFOS, TOPICS
 from mtl_perception.recordings.bags import BagReader, is_bag
 from mtl_perception.recordings.kitti import read_drive
@@ -17,6 +21,10 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 
 from .report import draw, measure, Recording
 
+_WRITTEN = (
+    *('drive', 'recording', 'node.log', 'recorder.log'),
+    *('demo.mp4', 'contact_sheet.png'),
+)
 # lines of the node's log that an error repeats
 _TAIL = 8
 IMAGE_TYPE = 'sensor_msgs/msg/Image'
@@ -35,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the demo; give 1 if an output does not fit its input."""
     folder: Path = options.output
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    drive = _bag_of(options.drive, folder / 'drive')
+    drive = _bag_of(options.drive, folder)
     image, sent = _first_camera(drive)
     log = folder / 'node.log'
     recording = Recording(folder / 'recording', image, OUTPUTS)
@@ -50,11 +56,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _bag_of(drive: Path, path: Path) -> Path:
-    if is_bag(drive):
+def _bag_of(drive: Path, folder: Path) -> Path:
+    """Read the drive before the folder is made ready; a KITTI drive becomes a bag there."""
+    kitti = None if is_bag(drive) else read_drive(drive)
+    fresh_folder(folder, _WRITTEN, drive)
+    if kitti is None:
         return drive
-    kitti_to_bag(read_drive(drive), path, BagOptions())
-    return path
+    kitti_to_bag(kitti, folder / 'drive', BagOptions())
+    return folder / 'drive'
 
 
 def _first_camera(drive: Path) -> tuple[str, int]:

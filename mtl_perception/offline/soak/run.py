@@ -3,12 +3,12 @@
 import argparse
 import json
 from pathlib import Path
-import shutil
 import subprocess
 import time
 
 from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import (
+    fresh_folder,
     resident_mb,
     ros_environment,
     running,
@@ -17,6 +17,7 @@ from mtl_perception.offline.processes import (
 
 from .figures import describe, Memory, Second, summarise
 
+_WRITTEN = ('node.log', 'probe.jsonl', 'figures.json')
 _SAMPLE_EVERY_S = 1.0
 
 
@@ -36,9 +37,8 @@ def run(options: argparse.Namespace) -> int:
     Raises ValueError if nothing was answered, TimeoutError if the node does not start.
     """
     folder: Path = options.output
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    node_log, probe_log = folder / 'node.log', folder / 'probe.jsonl'
+    node_log, probe_log, report = (folder / name for name in _WRITTEN)
+    fresh_folder(folder, _WRITTEN)
     environment = ros_environment(folder)
     size = ('--width', str(options.width), '--height', str(options.height))
     probe = ['mtl_perception.ros.clients.probe', *size, '--rate', str(options.rate)]
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
             memory = _watch(process, camera, options.minutes * 60)
         lasted = process.poll() is None
     figures = summarise(read_probe(probe_log), memory)
-    (folder / 'figures.json').write_text(json.dumps(figures, indent=2) + '\n')
+    report.write_text(json.dumps(figures, indent=2) + '\n')
     print('\n'.join(describe(figures)))
     if not lasted:
         print(f'the node ended with status {process.returncode}; see {node_log}')
