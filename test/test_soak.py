@@ -7,7 +7,7 @@ from conftest import ROOT
 import numpy as np
 import pytest
 
-from mtl_perception.offline.processes import fresh_folder
+from mtl_perception.offline.processes import fresh_folder, ros_environment
 from mtl_perception.offline.soak.figures import describe, Memory, Second, summarise
 from mtl_perception.offline.soak.run import read_probe
 
@@ -100,6 +100,16 @@ def test_a_file_is_no_output(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stderr.endswith(f'{file} is no folder; give another --output\n')
     assert file.is_file()
+
+
+@pytest.mark.parametrize('robots', ['0', '250'])
+def test_a_verb_stays_out_of_the_domain_of_a_robot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, robots: str
+) -> None:
+    monkeypatch.setenv('ROS_DOMAIN_ID', robots)
+    chosen = {int(ros_environment(tmp_path)['ROS_DOMAIN_ID']) for _ in range(300)}
+    assert len(chosen) > 1
+    assert chosen <= set(range(1, 102))
 
 
 def test_the_node_is_soaked_between_processes(tmp_path: Path, tiny_weights: Path) -> None:

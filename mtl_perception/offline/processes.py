@@ -43,9 +43,10 @@ def ros_environment(folder: Path) -> dict[str, str]:
 
     Logs go into `folder`/log.
     """
+    # not the caller's domain, where a robot may live, nor the default one
     return os.environ | {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(random.randrange(102))),
+        'ROS_DOMAIN_ID': str(random.randrange(1, 102)),
         'ROS_LOG_DIR': str((folder / 'log').resolve()),
         'FASTRTPS_DEFAULT_PROFILES_FILE': str(find_shared('config/fastdds_images.xml')),
         'MALLOC_MMAP_THRESHOLD_': '67108864',
