@@ -1,9 +1,12 @@
+import os
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
 import pytest
 
+from mtl_perception.recordings.annotations.picture_files import write_image
 from mtl_perception.recordings.pictures import open_sources
 
 
@@ -44,6 +47,37 @@ def test_pictures_are_rgb_and_unreadable_ones_none(tmp_path: Path) -> None:
     assert coloured[0, 0].tolist() == [200, 0, 0]
     assert grey is not None
     assert grey.tolist() == np.full((2, 3, 3), 5).tolist()
+
+
+def test_a_torn_jpeg_is_not_filled_with_grey(tmp_path: Path) -> None:
+    whole = write_picture(tmp_path / 'a.jpg', 200)
+    whole.write_bytes(whole.read_bytes()[:-40])
+    (source,) = open_sources([whole])
+    assert list(source.read()) == [(Path('a'), None)]
+
+
+def test_a_picture_beyond_opencvs_limit_is_unreadable(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / 'a.png', 200)
+    content = bytearray(path.read_bytes())
+    content[16:24] = 2 * (40_000).to_bytes(4)
+    content[29:33] = crc32(content[12:29]).to_bytes(4)
+    path.write_bytes(content)
+    (source,) = open_sources([path])
+    assert list(source.read()) == [(Path('a'), None)]
+
+
+def test_names_need_not_be_utf8(tmp_path: Path) -> None:
+    """OpenCV itself crashes on them."""
+    name = os.fsdecode(b'\xfe.png')
+    image = np.full((6, 8, 3), 7, np.uint8)
+    assert write_image(tmp_path, name, image) == name
+    (source,) = open_sources([tmp_path])
+    ((_, picture),) = source.read()
+    assert np.array_equal(picture, image)
+    video = tmp_path / os.fsdecode(b'\xfe.mp4')
+    video.write_bytes(b'')
+    with pytest.raises(ValueError, match=r"udcfe.mp4' is not UTF-8, .*; rename it"):
+        open_sources([video])
 
 
 def test_every_frame_of_a_video_is_read(tmp_path: Path) -> None:

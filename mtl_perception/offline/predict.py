@@ -27,9 +27,9 @@ from mtl_perception.products import (
     ProductSettings,
     topics_of,
 )
-from mtl_perception.recordings.annotations.picture_files import encode_depth
+from mtl_perception.recordings.annotations.picture_files import encode_depth, write_image
 from mtl_perception.recordings.bags import is_bag
-from mtl_perception.recordings.pictures import open_sources, Source
+from mtl_perception.recordings.pictures import check_video_name, open_sources, Source
 
 from .engine_arguments import add_engine_arguments, chosen_engine
 from .predict_bag import add_bag_arguments, predict_bag, Predictor, read_bag_options, Tally
@@ -156,11 +156,13 @@ class _Files(ExitStack):
                 self._add_to_video(path.parent.with_name(path.parent.name + '.mp4'), array)
             elif suffix == '.npy':
                 np.save(path, array)
-            elif not cv2.imwrite(str(path), array[..., ::-1] if array.ndim == 3 else array):
-                raise OSError(f'{path} cannot be written; check the space and rights there')
+            else:
+                image = array[..., ::-1] if array.ndim == 3 else array
+                write_image(path.parent, path.name, image)
 
     def _add_to_video(self, path: Path, frame: NDArray[np.uint8]) -> None:
         if self._video is None:
+            check_video_name(path)
             size = frame.shape[1], frame.shape[0]
             codec = cv2.VideoWriter.fourcc(*'mp4v')
             self._video = cv2.VideoWriter(str(path), codec, self._rate_hz or 0.0, size)

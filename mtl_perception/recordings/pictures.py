@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .annotations.picture_files import PictureFile
+
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
 
@@ -83,12 +85,17 @@ def _still(path: Path, files: Mapping[Path, Path]) -> Source:
 
 def _read_stills(files: Mapping[Path, Path]) -> Iterator[NamedPicture]:
     for name, file in files.items():
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        yield name, None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        try:
+            picture = PictureFile(file).read()
+        except ValueError:
+            yield name, None
+        else:
+            yield name, picture
 
 
 def _video(path: Path) -> Source:
     """Open a video to learn its rate; what its header says of the count is but an estimate."""
+    check_video_name(path)
     capture = cv2.VideoCapture(str(path))
     opened, rate_hz = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -99,6 +106,16 @@ def _video(path: Path) -> Source:
     return Source(
         path.name, max(count, 0) or None, partial(_read_video, path), rate_hz if usable else 25.0
     )
+
+
+def check_video_name(path: Path) -> None:
+    """Raise ValueError if a path is not UTF-8, on which OpenCV crashes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f'{str(path)!a} is not UTF-8, and OpenCV opens no such video; rename it'
+        ) from error
 
 
 def _read_video(path: Path) -> Iterator[NamedPicture]:

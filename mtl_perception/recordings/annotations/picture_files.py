@@ -30,8 +30,9 @@ class PictureFile:
 
     def read(self) -> NDArray[np.uint8]:
         """Read the file. Raises ValueError if OpenCV cannot."""
-        picture: NDArray[np.uint8] = read_image(self.path, cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(picture[..., ::-1])
+        image = read_image(self.path, cv2.IMREAD_COLOR)
+        picture: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+        return picture
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,28 @@ def write_image(folder: Path, name: str, image: NDArray[Any], options: Sequence[
     """
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), image, list(options)):
-        raise OSError(f'{path} cannot be written; look at the space and rights of its folder')
+    try:
+        written, content = cv2.imencode(path.suffix, image, list(options))
+        if not written:
+            raise ValueError('OpenCV cannot encode it')
+        # OpenCV itself crashes on names that are not UTF-8
+        content.tofile(path)
+    except (OSError, ValueError, cv2.error) as error:
+        raise OSError(
+            f'{path} cannot be written ({error}); look at the space and rights of its folder'
+        ) from error
     return name
 
 
 def read_image(path: Path, flags: int) -> NDArray[Any]:
-    """Read a file by OpenCV. Raises ValueError if it cannot."""
-    image: NDArray[Any] | None = cv2.imread(str(path), flags)
+    """Read a file by OpenCV. Raises ValueError if it cannot.
+
+    Its imread fills what a torn JPEG lacks with grey, and crashes on names that are not UTF-8.
+    """
+    try:
+        image: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    except (OSError, cv2.error):
+        image = None
     if image is None:
         raise ValueError(f'{path} is missing or no picture that OpenCV reads; restore the file')
     return image
