@@ -106,5 +106,8 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'is neither a picture .* nor a video .*; convert it'):
         open_sources([tmp_path / 'notes.txt'])
     (tmp_path / 'torn.mp4').write_bytes(b'torn')
-    with pytest.raises(ValueError, match=r'torn\.mp4 is no video that OpenCV reads; convert it'):
+    with pytest.raises(ValueError, match=r'torn\.mp4 is no video that OpenCV reads a frame of'):
         open_sources([tmp_path / 'torn.mp4'])
+    empty = write_video(tmp_path / 'empty.avi', frames=0)
+    with pytest.raises(ValueError, match=r'empty\.avi is no video that OpenCV reads a frame of'):
+        open_sources([empty])

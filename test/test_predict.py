@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.predict import predict_files
 from mtl_perception.recordings.annotations.picture_files import encode_depth
-from mtl_perception.recordings.pictures import open_sources
+from mtl_perception.recordings.pictures import open_sources, Source
 from mtl_perception.visualization import overlay_labels
 
 HEIGHT, WIDTH = 48, 64
@@ -101,6 +102,17 @@ def test_a_video_gives_a_picture_of_labels_for_each_frame_and_a_video(tmp_path: 
     assert len(frames) == 4
     expected = overlay_labels(engine.pictures[3], read(labels[3]), label_space('road8'))
     assert frames[3][..., ::-1].mean((0, 1)) == pytest.approx(expected.mean((0, 1)), abs=4)
+
+
+def test_a_video_that_is_cut_off_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = [(Path('drive', str(number)), picture_of(number)) for number in range(9)]
+    for count in (9, 10, None, 12):
+        assert not caplog.text
+        source = Source('drive.mp4', count, partial(iter, frames), 10.0)
+        assert predict_files(MadeEngine(), [source], tmp_path / 'out', ['labels']) == (9, 9)
+    assert 'drive.mp4 gave 9 frames, its header announces 12; if it is cut off' in caplog.text
 
 
 def test_a_file_that_cannot_be_written_is_an_error(folder: Path, tmp_path: Path) -> None:

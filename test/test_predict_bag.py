@@ -205,6 +205,14 @@ def test_without_camera_info_all_but_points_is_written(
     assert 'has no /camera_info: neither points nor focal correction' in caplog.text
 
 
+def test_a_bag_without_a_picture_is_refused(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/image', 'sensor_msgs/msg/Image', TopicQos())
+    with pytest.raises(ValueError, match='has no message on /image; name another topic by'):
+        predict_bag(MadeEngine(), tmp_path / 'bag', tmp_path / 'out', BagOptions())
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_broken_frame_is_counted_and_the_next_is_answered(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,6 +55,8 @@ OUTPUTS = {
     'depth_color': Output(DEPTH_COLOURS, '.png'),
     'normals_npy': Output(NORMALS, '.npy'),
 }
+# of the frames that a video announces: with fewer it is said to be cut off
+_LEAST_SHARE = 0.9
 _USUAL_OUTPUTS = ('labels', 'depth', 'overlay')
 
 
@@ -126,6 +128,7 @@ def predict_files(
     settings = ProductSettings(label_space(engine.card.label_space), depth_factor=depth_factor)
     frames = answered = 0
     for source in sources:
+        before = frames
         with _Files(out, outputs, source.rate_hz) as files:
             for name, picture in tqdm(source.read(), source.name, source.count, unit='frame'):
                 frames += 1
@@ -135,7 +138,17 @@ def predict_files(
                 made = products(picture, engine.predict(picture), topics, None, settings)
                 files.write(name, {t: _array(f) for t, f in made.items()})
                 answered += 1
+        _warn_of_missing(source, frames - before)
     return Tally(frames, answered)
+
+
+def _warn_of_missing(source: Source, frames: int) -> None:
+    # a header but estimates the count
+    if source.count and frames < _LEAST_SHARE * source.count - 1:
+        log.warning(
+            '%s gave %d frames, its header announces %d; if it is cut off, copy it again',
+            *(source.name, frames, source.count),
+        )
 
 
 class _Files(ExitStack):

@@ -111,7 +111,7 @@ def predict_bag(engine: Predictor, source: Path, out: Path, options: BagOptions)
     """Answer every picture of a bag; the outputs bear its header and are recorded when it was.
 
     Frames that cannot be decoded are logged and counted. Raises FileNotFoundError or ValueError
-    if the bag cannot be read or has no such topics, FileExistsError if out exists.
+    if the bag cannot be read or has no such topics or pictures, FileExistsError if out exists.
     """
     with BagReader(source) as reader:
         camera = BagCamera(reader, options.image, options.camera_info)
@@ -126,7 +126,13 @@ def predict_bag(engine: Predictor, source: Path, out: Path, options: BagOptions)
         with BagWriter(out, options.storage) as writer:
             for topic in sorted(kept):
                 writer.copy_topic(topic, reader)
-            return _answer_all(reader, camera, answerer, writer, kept)
+            tally = _answer_all(reader, camera, answerer, writer, kept)
+            if not tally.frames:
+                raise ValueError(
+                    f'bag {source} has no message on {camera.topic}; name another topic by '
+                    '--image, or record it again'
+                )
+            return tally
 
 
 def _answer_all(

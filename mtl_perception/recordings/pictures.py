@@ -97,11 +97,13 @@ def _video(path: Path) -> Source:
     """Open a video to learn its rate; what its header says of the count is but an estimate."""
     check_video_name(path)
     capture = cv2.VideoCapture(str(path))
-    opened, rate_hz = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS)
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    rate_hz, count = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    has_frames = capture.grab()
     capture.release()
-    if not opened:
-        raise ValueError(f'{path} is no video that OpenCV reads; convert it, as to H.264 in .mp4')
+    if not has_frames:
+        raise ValueError(
+            f'{path} is no video that OpenCV reads a frame of; convert it, as to H.264 in .mp4'
+        )
     usable = 0 < rate_hz < 1000
     return Source(
         path.name, max(count, 0) or None, partial(_read_video, path), rate_hz if usable else 25.0
