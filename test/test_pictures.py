@@ -34,6 +34,24 @@ def test_a_folder_is_read_with_its_folders_in_order(tmp_path: Path) -> None:
     assert names == [Path('a'), Path('b'), Path('left/a')]
 
 
+def test_folders_may_be_left_out_and_what_macos_keeps_is(tmp_path: Path) -> None:
+    for name in ('a.png', 'out/depth/a.png', 'out/b.png'):
+        write_picture(tmp_path / name, 10)
+    (tmp_path / '._a.png').write_bytes(b'no picture')
+    but = [tmp_path / 'out' / 'depth', tmp_path.parent]
+    (source,) = open_sources([tmp_path], but)
+    assert [name for name, _ in source.read()] == [Path('a'), Path('out/b')]
+    # whoever names the folder itself wants it
+    (source,) = open_sources([tmp_path / 'out' / 'depth'], but)
+    assert source.count == 1
+
+
+def test_a_folder_may_be_called_like_a_video(tmp_path: Path) -> None:
+    write_picture(tmp_path / 'clip.mp4' / 'a.png', 10)
+    (source,) = open_sources([tmp_path / 'clip.mp4'])
+    assert (source.count, source.rate_hz) == (1, None)
+
+
 def test_pictures_are_rgb_and_unreadable_ones_none(tmp_path: Path) -> None:
     write_picture(tmp_path / 'a.png', 200)
     (tmp_path / 'b.png').write_bytes(b'torn')

@@ -78,8 +78,10 @@ def test_unreadable_pictures_are_counted_and_named(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / 'night' / '0.png').write_bytes(b'torn')
-    assert predict_files(MadeEngine(), open_sources([folder]), tmp_path / 'out') == (3, 2)
+    cv2.imwrite(str(folder / 'long.png'), np.zeros((1, 16385), np.uint8))
+    assert predict_files(MadeEngine(), open_sources([folder]), tmp_path / 'out') == (4, 2)
     assert 'night/0 of pictures is no picture that OpenCV reads' in caplog.text
+    assert 'long of pictures has 16385x1 pixels; a side must be within 1..16384' in caplog.text
 
 
 def test_a_video_gives_a_picture_of_labels_for_each_frame_and_a_video(tmp_path: Path) -> None:
@@ -127,8 +129,9 @@ def test_verb_runs_the_engine(
     """The correction by the focal length and the scale reach the files."""
     verb = ['predict', str(folder), '--weights', str(tiny_weights), '--device', 'cpu']
     verb += ['--backend', 'torch', '--outputs', 'depth_npy', 'labels', '--out']
-    assert main([*verb, str(tmp_path / 'plain')]) == 0
-    assert '2 of 2 frames answered' in capsys.readouterr().out
+    for out in (tmp_path / 'plain', folder / 'out', folder / 'out'):
+        assert main([*verb, str(out)]) == 0
+        assert '2 of 2 frames answered' in capsys.readouterr().out
     corrected = ['--f-px', str(2 * 721.5377), '--depth-scale', '1.5']
     assert main([*verb, str(tmp_path / 'scaled'), *corrected]) == 0
     plain, scaled = (

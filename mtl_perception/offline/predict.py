@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mtl_perception.geometry import focal_factor
 from mtl_perception.label_space import label_space
-from mtl_perception.messages import ImageFields
+from mtl_perception.messages import ImageFields, MAX_SIDE_PX
 from mtl_perception.products import (
     CONFIDENCE,
     DEPTH,
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     bags = [path for path in arguments.inputs if is_bag(path)]
     if bags and len(arguments.inputs) > 1:
         raise ValueError(f'{bags[0]} is a bag; give it alone, with its own --out')
-    sources = [] if bags else open_sources(arguments.inputs)
+    sources = [] if bags else _open_files(arguments)
     engine = chosen_engine(arguments)
     if bags:
         tally = predict_bag(engine, bags[0], arguments.out, read_bag_options(arguments))
@@ -100,6 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
         tally = predict_files(engine, sources, arguments.out, arguments.outputs, factor)
     print(f'{arguments.out}: {tally.answered} of {tally.frames} frames answered')
     return int(tally.answered < tally.frames)
+
+
+def _open_files(arguments: argparse.Namespace) -> list[Source]:
+    # what an earlier run wrote into a folder is no input of the next
+    return open_sources(arguments.inputs, [arguments.out / output for output in OUTPUTS])
 
 
 def predict_files(
@@ -134,6 +139,13 @@ def predict_files(
                 frames += 1
                 if picture is None:
                     log.error('%s of %s is no picture that OpenCV reads', name, source.name)
+                    continue
+                height, width = picture.shape[:2]
+                if max(height, width) > MAX_SIDE_PX:
+                    log.error(
+                        '%s of %s has %dx%d pixels; a side must be within 1..%d',
+                        *(name, source.name, width, height, MAX_SIDE_PX),
+                    )
                     continue
                 made = products(picture, engine.predict(picture), topics, None, settings)
                 files.write(name, {t: _array(f) for t, f in made.items()})

@@ -1,6 +1,6 @@
 """Pictures from files, folders and videos, one after the other."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,13 +32,14 @@ class Source:
     rate_hz: float | None = None
 
 
-def open_sources(paths: Sequence[Path]) -> list[Source]:
+def open_sources(paths: Sequence[Path], but: Collection[Path] = ()) -> list[Source]:
     """Look at pictures, videos, and folders of pictures with all the folders in them.
 
+    `but` are folders whose pictures are left out of the folders that they lie in.
     Raises FileNotFoundError if a path does not exist or a folder has no pictures, ValueError if
     a file is neither picture nor video, or if two would bear the same name.
     """
-    named = [(name, path, file) for path in paths for name, file in _files(path)]
+    named = [(name, path, file) for path in paths for name, file in _files(path, but)]
     owners: dict[Path, Path] = {}
     for name, _, file in named:
         if name in owners:
@@ -50,17 +51,23 @@ def open_sources(paths: Sequence[Path]) -> list[Source]:
     sources = []
     for path in paths:
         files = {name: file for name, owner, file in named if owner is path}
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
         sources.append(_video(path) if is_video else _still(path, files))
     return sources
 
 
-def _files(path: Path) -> list[tuple[Path, Path]]:
+def _files(path: Path, but: Collection[Path]) -> list[tuple[Path, Path]]:
     """List the files that a path stands for, each under its name."""
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist; give a picture, folder, video or bag')
     if path.is_dir():
-        files = sorted(file for file in path.rglob('*') if _is_picture(file))
+        root, others = path.resolve(), [folder.resolve() for folder in but]
+        left_out = {path / other.relative_to(root) for other in others if root in other.parents}
+        files = sorted(
+            file
+            for file in path.rglob('*')
+            if _is_picture(file) and left_out.isdisjoint(file.parents)
+        )
         if not files:
             raise FileNotFoundError(
                 f'folder {path} has no picture ({", ".join(PICTURE_SUFFIXES)}), nor the '
@@ -76,7 +83,9 @@ def _files(path: Path) -> list[tuple[Path, Path]]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    # macOS keeps a file ._NAME beside NAME where it copies to another file system
+    is_named_so = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith('._')
+    return is_named_so and path.is_file()
 
 
 def _still(path: Path, files: Mapping[Path, Path]) -> Source:
