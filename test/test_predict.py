@@ -151,3 +151,22 @@ def test_verb_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[s
     error = capsys.readouterr().err
     assert error.startswith(f'mtl_perception predict: {missing} does not exist; give a picture')
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        ('--stride 2 --keep-input', '--keep-input, --stride: only for bags, and the input is'),
+        ('--no-focal-correction', '--no-focal-correction: only for bags, and the input is none'),
+        ('--topics points', '--topics: only for bags'),
+        ('--depth-scale nan', '--depth-scale is nan; expected a positive number'),
+        ('--depth-scale 0', '--depth-scale is 0.0; expected'),
+        ('--f-px -7', '--f-px is -7.0; expected a positive number'),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    folder: Path, tmp_path: Path, options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = ['predict', str(folder), '--out', str(tmp_path / 'out')]
+    assert main([*verb, *options.split()]) == 1
+    assert sentence in capsys.readouterr().err

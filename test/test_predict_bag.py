@@ -202,7 +202,17 @@ def test_without_camera_info_all_but_points_is_written(
     assert not {'/points', '/depth/camera_info'} & set(messages)
     depth = messages['/depth/image'][0][1]
     assert np.array_equal(array_of(depth, np.float32), depth_of(picture_of(0)), equal_nan=True)
-    assert 'has no /camera_info: neither points nor focal correction' in caplog.text
+    assert 'has no /camera_info: no points, and no focal correction but by --f-px' in caplog.text
+
+
+def test_a_focal_length_serves_where_no_info_tells_it(tmp_path: Path) -> None:
+    options = BagOptions(f_px=2 * TRAINING_F_PX)
+    for name, infos in (('without', []), ('zero', [info_of(0.0)]), ('told', [info_of(P[0])])):
+        bag = picture_bag(tmp_path / name, [picture_of(0)], infos)
+        predict_bag(MadeEngine(), bag, tmp_path / f'{name}_out', options)
+        depth = read_back(tmp_path / f'{name}_out')['/depth/image'][0][1]
+        expected = depth_of(picture_of(0)) * np.float32(FOCAL if name == 'told' else 2)
+        assert np.array_equal(array_of(depth, np.float32), expected, equal_nan=True)
 
 
 def test_a_bag_without_a_picture_is_refused(tmp_path: Path) -> None:
@@ -241,4 +251,6 @@ def test_verb_answers_bags(
     assert f'{out} exists already; remove it' in capsys.readouterr().err
     assert main(['predict', str(bag), str(bag), '--out', str(tmp_path / 'two')]) == 1
     assert 'is a bag; give it alone' in capsys.readouterr().err
+    assert main([*verb, '--outputs', 'depth']) == 1
+    assert '--outputs: only for files, and the input is a bag' in capsys.readouterr().err
     assert is_bag(out)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 import logging
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,14 @@ from mtl_perception.recordings.bags import is_bag
 from mtl_perception.recordings.pictures import check_video_name, open_sources, Source
 
 from .engine_arguments import add_engine_arguments, chosen_engine
-from .predict_bag import add_bag_arguments, predict_bag, Predictor, read_bag_options, Tally
+from .predict_bag import (
+    add_bag_arguments,
+    predict_bag,
+    Predictor,
+    read_bag_options,
+    refuse_bag_options,
+    Tally,
+)
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_engine_arguments(parser)
     parser.add_argument('--depth-scale', type=float, default=1.0, help='multiply depth by this')
+    parser.add_argument(
+        '--f-px',
+        type=float,
+        help='focal length of the camera in pixels, to correct depth by; of a bag, where no '
+        'CameraInfo tells it',
+    )
     files = parser.add_argument_group('pictures, folders and videos')
     files.add_argument(
         '--outputs',
@@ -80,9 +94,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'has them; depth is 16-bit PNG, metres x 256, 0 where unknown or sky; depth_npy is '
         'metres, NaN unknown, Inf sky',
     )
-    files.add_argument(
-        '--f-px', type=float, help='focal length of the camera in pixels, to correct depth by'
-    )
     add_bag_arguments(parser.add_argument_group('bags'))
 
 
@@ -91,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     bags = [path for path in arguments.inputs if is_bag(path)]
     if bags and len(arguments.inputs) > 1:
         raise ValueError(f'{bags[0]} is a bag; give it alone, with its own --out')
+    _check(arguments, bool(bags))
     sources = [] if bags else _open_files(arguments)
     engine = chosen_engine(arguments)
     if bags:
@@ -100,6 +112,16 @@ def run(arguments: argparse.Namespace) -> int:
         tally = predict_files(engine, sources, arguments.out, arguments.outputs, factor)
     print(f'{arguments.out}: {tally.answered} of {tally.frames} frames answered')
     return int(tally.answered < tally.frames)
+
+
+def _check(arguments: argparse.Namespace, of_bag: bool) -> None:
+    for option, value in (('--depth-scale', arguments.depth_scale), ('--f-px', arguments.f_px)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f'{option} is {value}; expected a positive number')
+    if of_bag and arguments.outputs:
+        raise ValueError('--outputs: only for files, and the input is a bag; give --topics')
+    if not of_bag:
+        refuse_bag_options(arguments)
 
 
 def _open_files(arguments: argparse.Namespace) -> list[Source]:

@@ -57,7 +57,8 @@ class BagOptions:
     """What to read and to write, with the defaults of the node; topics None: all of them.
 
     `image` and `camera_info` are topics of the bag, None to find them; `namespace` stands before
-    the topics written; `keep_input` copies the messages of the bag as well.
+    the topics written; `keep_input` copies the messages of the bag as well; `f_px` is the focal
+    length where no CameraInfo tells it.
     """
 
     image: str | None = None
@@ -70,6 +71,7 @@ class BagOptions:
     depth_encoding: str = DEPTH_ENCODINGS[0]
     depth_scale: float = 1.0
     focal_correction: bool = True
+    f_px: float | None = None
 
 
 def add_bag_arguments(parser: argparse._ArgumentGroup) -> None:
@@ -99,6 +101,21 @@ def add_bag_arguments(parser: argparse._ArgumentGroup) -> None:
         action='store_false',
         help='do not multiply depth by the focal length of the camera over that of the training',
     )
+
+
+def refuse_bag_options(arguments: argparse.Namespace) -> None:
+    """Raise ValueError if there are arguments that only a bag has."""
+    given = read_bag_options(arguments)
+    default = BagOptions(depth_scale=given.depth_scale, f_px=given.f_px)
+    options = [
+        '--no-focal-correction' if name == 'focal_correction' else f'--{name.replace("_", "-")}'
+        for name, value in vars(given).items()
+        if value != getattr(default, name)
+    ]
+    if options:
+        raise ValueError(
+            f'{", ".join(options)}: only for bags, and the input is none; leave that out'
+        )
 
 
 def read_bag_options(arguments: argparse.Namespace) -> BagOptions:
@@ -195,8 +212,9 @@ class _Answerer:
     def _settings(self, intrinsics: Intrinsics | None) -> ProductSettings:
         options = self._options
         factor = options.depth_scale
-        if options.focal_correction and intrinsics is not None:
-            factor *= focal_factor(intrinsics.fx_px, self._engine.card.training_f_px)
+        if options.focal_correction:
+            f_px = options.f_px if intrinsics is None else intrinsics.fx_px
+            factor *= focal_factor(f_px, self._engine.card.training_f_px)
         return ProductSettings(
             self._space, depth_encoding=options.depth_encoding, depth_factor=factor
         )

@@ -38,8 +38,8 @@ class BagCamera:
             camera_info = self._choose('--camera-info', camera_info or beside, (_CAMERA_INFO,))
         else:
             log.warning(
-                'bag %s has no %s: neither points nor focal correction; name another topic by '
-                '--camera-info',
+                'bag %s has no %s: no points, and no focal correction but by --f-px; name '
+                'another topic by --camera-info',
                 *(reader.path, beside),
             )
         self._info_topic = camera_info
@@ -102,7 +102,9 @@ class BagCamera:
             lack = f'that of {name} is uncalibrated: its focal lengths are 0'
         else:
             return
-        log.warning('%s: %s; neither points nor focal correction', self._info_topic, lack)
+        log.warning(
+            '%s: %s; no points, and no focal correction but by --f-px', self._info_topic, lack
+        )
 
     def _topics(self, types: tuple[str, ...]) -> list[str]:
         return sorted(name for name, t in self._reader.topics.items() if t.type in types)
