@@ -67,6 +67,11 @@ def test_a_file_of_the_bag_is_a_bag(tmp_path: Path) -> None:
     assert not is_bag(tmp_path)
 
 
+def test_only_a_file_called_bag_is_of_ros_1(tmp_path: Path) -> None:
+    with BagReader(write_bag(tmp_path / 'run.bag')) as reader:
+        assert len(list(reader.messages({'/text'}))) == 4
+
+
 def test_reads_chosen_topics_from_a_time_on(tmp_path: Path) -> None:
     with BagReader(write_bag(tmp_path / 'bag')) as reader:
         stamps = [m.stamp_ns for m in reader.messages({'/text'}, 5 * 10**9)]

@@ -45,6 +45,9 @@ def test_sweeps_of_any_folder_are_taken_by_its_name(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'KITTI drive .*nowhere does not exist; give'):
         read_drive(tmp_path / 'nowhere')
+    (tmp_path / 'old.bag').write_text('')
+    with pytest.raises(FileNotFoundError, match=r'old\.bag is no folder; give the folder of a dr'):
+        read_drive(tmp_path / 'old.bag')
     folder = make_drive(tmp_path)
     calibration = folder.parent / 'calib_cam_to_cam.txt'
     calibration.rename(folder.parent / 'moved')

@@ -121,6 +121,13 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'has no picture .*, nor the metadata\.yaml of a'):
         open_sources([tmp_path])
     (tmp_path / 'notes.txt').write_text('')
+    (tmp_path / 'old.bag').write_text('')
+    with pytest.raises(ValueError, match=r'old\.bag is a ROS 1 bag, expected a rosbag2; convert'):
+        open_sources([tmp_path / 'old.bag'])
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'bag_0.mcap').write_text('')
+    with pytest.raises(FileNotFoundError, match=r'bag is no rosbag2; give the folder with its me'):
+        open_sources([tmp_path / 'bag'])
     with pytest.raises(ValueError, match=r'is neither a picture .* nor a video .*; convert it'):
         open_sources([tmp_path / 'notes.txt'])
     (tmp_path / 'torn.mp4').write_bytes(b'torn')

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PosixPath
 import shutil
 from typing import Any, Self
 
@@ -73,19 +73,11 @@ class BagReader:
 
         Raises FileNotFoundError if there is no bag, ValueError if it is a ROS 1 bag.
         """
-        if path.suffix == '.bag':
-            raise ValueError(
-                f'{path} is a ROS 1 bag, expected a rosbag2; convert it by '
-                f'`rosbags-convert --src {path} --dst {path.with_suffix("")}`'
-            )
-        if not is_bag(path):
-            raise FileNotFoundError(
-                f'{path} is no rosbag2; give the folder with its metadata.yaml, '
-                'or its .mcap or .db3 file'
-            )
+        check_bag(path)
         self.path = path
         self.topics: dict[str, BagTopic] = {}
-        self._reader = AnyReader([path], default_typestore=TYPES)
+        opened = _Folder(path) if path.suffix == '.bag' else path
+        self._reader = AnyReader([opened], default_typestore=TYPES)
 
     def __enter__(self) -> Self:
         """Open the bag. Raises ValueError if it cannot be read."""
@@ -213,6 +205,32 @@ def is_bag(path: Path) -> bool:
     return (path / 'metadata.yaml').is_file() or (
         path.suffix in ('.mcap', '.db3') and path.is_file()
     )
+
+
+def is_called_bag(path: Path) -> bool:
+    """Tell whether a path that is no folder is called like a bag, of ROS 1 or 2."""
+    return path.suffix in ('.bag', '.mcap', '.db3') and not path.is_dir()
+
+
+def check_bag(path: Path) -> None:
+    """Raise FileNotFoundError if a path is no rosbag2, ValueError if it is a ROS 1 bag."""
+    if path.suffix == '.bag' and not path.is_dir():
+        raise ValueError(
+            f'{path} is a ROS 1 bag, expected a rosbag2; convert it by '
+            f'`rosbags-convert --src {path} --dst {path.with_suffix("")}`'
+        )
+    if not is_bag(path):
+        raise FileNotFoundError(
+            f'{path} is no rosbag2; give the folder with its metadata.yaml, '
+            'or its .mcap or .db3 file'
+        )
+
+
+class _Folder(PosixPath):
+    # rosbags takes all that is called .bag for ROS 1
+    @property
+    def suffix(self) -> str:
+        return ''
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def read_drive(folder: Path, lidar_folder: str | None = None) -> Drive:
     or ValueError if something is missing or does not fit.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f'KITTI drive {folder} does not exist; give the folder of a drive')
+        lack = 'is no folder' if folder.exists() else 'does not exist'
+        raise FileNotFoundError(f'KITTI drive {folder} {lack}; give the folder of a drive')
     cameras = (LEFT, RIGHT) if (folder / RIGHT).is_dir() else (LEFT,)
     lidar_folders = (lidar_folder,) if lidar_folder else _LIDAR_FOLDERS
     lidar = next((name for name in lidar_folders if (folder / name / 'data').is_dir()), None)

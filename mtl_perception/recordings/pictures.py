@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .annotations.picture_files import PictureFile
+from .bags import check_bag, is_called_bag
 
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg')
@@ -69,11 +70,15 @@ def _files(path: Path, but: Collection[Path]) -> list[tuple[Path, Path]]:
             if _is_picture(file) and left_out.isdisjoint(file.parents)
         )
         if not files:
+            if any(is_called_bag(file) for file in path.iterdir()):
+                check_bag(path)
             raise FileNotFoundError(
                 f'folder {path} has no picture ({", ".join(PICTURE_SUFFIXES)}), nor the '
                 'metadata.yaml of a bag; give another'
             )
         return [(file.relative_to(path).with_suffix(''), file) for file in files]
+    if is_called_bag(path):
+        check_bag(path)
     if path.suffix.lower() not in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(
             f'{path} is neither a picture ({", ".join(PICTURE_SUFFIXES)}) nor a video '
