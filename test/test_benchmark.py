@@ -1,5 +1,6 @@
 import argparse
 import json
+import os
 from pathlib import Path
 import re
 
@@ -9,7 +10,9 @@ import pytest
 from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.benchmark import network_times
 from mtl_perception.offline.benchmark.network_times import BASELINE
+from mtl_perception.offline.benchmark.node_times import _wait
 from mtl_perception.offline.benchmark.run import parse_size
+from mtl_perception.offline.processes import running, wait_for_text
 
 NETWORK_KEYS = {'backend', 'precision', 'size', 'batch', 'p50_ms', 'p95_ms', 'ratio'}
 NODE_KEYS = {
@@ -94,3 +97,25 @@ def test_the_node_is_measured_between_processes(
     asides = re.findall(r'waited (\d+) ms at most .* took ([\d.]+) ms; memory grew by', printed)
     assert len(asides) == 3
     assert all(float(network_ms) > 0 for _, network_ms in asides)
+
+
+def test_a_node_that_does_not_start_is_an_error_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip('rclpy')
+    assert main(['benchmark', '--only', 'node', '--weights', 'absent']) == 1
+    assert 'does not start: ' in (said := capsys.readouterr().err)
+    assert "cannot configure: weights 'absent'" in said
+
+
+def test_a_node_that_does_not_answer_says_why(tmp_path: Path) -> None:
+    (tmp_path / 'fake.py').write_text("import time; print('out of luck'); time.sleep(600)")
+    environment = os.environ | {'PYTHONPATH': str(tmp_path), 'PYTHONUNBUFFERED': '1'}
+    logs = tmp_path / 'node.log', tmp_path / 'probe.jsonl'
+    with (
+        running(['fake'], environment, logs[0]) as node,
+        running(['fake'], environment, logs[1]) as probe,
+    ):
+        wait_for_text(logs[0], 'luck\n', node)
+        with pytest.raises(TimeoutError, match=r'no answers .* within 0 s: out of luck'):
+            _wait((node, probe), lambda _: True, 0.0)

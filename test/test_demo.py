@@ -123,3 +123,24 @@ def test_a_drive_is_played_served_recorded_and_drawn(tmp_path: Path, tiny_weight
     assert cv2.imread(str(output / 'contact_sheet.png')).std() > 10
     film = cv2.VideoCapture(str(output / 'demo.mp4'))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == counts['answered']
+
+
+@pytest.mark.parametrize(
+    ('words', 'sentence'),
+    [
+        (('--weights', 'absent'), "cannot configure: weights 'absent'"),
+        (('--rate', '0'), 'the player failed: bag_player: rate is 0.0; it must be'),
+    ],
+)
+def test_a_process_that_fails_is_a_sentence(
+    tmp_path: Path,
+    tiny_weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, str],
+    sentence: str,
+) -> None:
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    drive, output = make_drive(tmp_path), tmp_path / 'output'
+    usual = ['--output', str(output), '--weights', str(tiny_weights), '--backend', 'torch']
+    assert main(['demo', str(drive), *usual, *words]) == 1
+    assert sentence in capsys.readouterr().err

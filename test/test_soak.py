@@ -1,4 +1,7 @@
+import argparse
+from importlib import import_module
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -7,7 +10,12 @@ from conftest import ROOT
 import numpy as np
 import pytest
 
-from mtl_perception.offline.processes import fresh_folder, ros_environment
+from mtl_perception.offline.processes import (
+    fresh_folder,
+    ros_environment,
+    running,
+    wait_for_text,
+)
 from mtl_perception.offline.soak.figures import describe, Memory, Second, summarise
 from mtl_perception.offline.soak.run import read_probe
 
@@ -119,7 +127,9 @@ def test_the_node_is_soaked_between_processes(tmp_path: Path, tiny_weights: Path
     assert run.returncode == 0, run.stdout + run.stderr
     figures = json.loads((output / 'figures.json').read_text())
     assert figures['answered'] > 0
-    assert figures['sent'] >= figures['answered'] + figures['dropped']
+    lines = read_probe(output / 'probe.jsonl')
+    assert figures['answered'] == sum(len(line.latencies_ms) for line in lines)
+    assert 0 <= figures['dropped'] <= figures['sent'] - figures['answered']
     assert 100 < figures['rss_first_mb'] < 10_000
     assert figures['rss_last_mb'] > 100
     assert figures['p95_first_ms'] > 0
@@ -137,3 +147,43 @@ def test_a_node_that_does_not_start_is_an_error(
     log.write_text('cannot configure: weights x do not exist')
     with pytest.raises(TimeoutError, match=r'does not say .loaded .* weights x do not exist'):
         processes.wait_for_text(log, 'loaded ')
+
+
+@pytest.mark.parametrize(
+    ('program', 'sentence'),
+    [
+        (
+            "import time; print('cannot configure: weights x do not exist'); time.sleep(600)",
+            r'fake does not start: cannot configure: weights x do not exist',
+        ),
+        ("raise SystemExit('out of memory')", r'fake ended with status 1: out of memory'),
+    ],
+)
+def test_a_process_that_fails_is_not_waited_for(
+    tmp_path: Path, program: str, sentence: str
+) -> None:
+    (tmp_path / 'fake.py').write_text(program)
+    (tmp_path / 'other.log').touch()
+    environment = os.environ | {'PYTHONPATH': str(tmp_path), 'PYTHONUNBUFFERED': '1'}
+    with (
+        running(['fake'], environment, tmp_path / 'log') as process,
+        pytest.raises(ValueError, match=sentence),
+    ):
+        wait_for_text(tmp_path / 'other.log', 'found', process)
+
+
+def test_a_soak_that_the_probe_cuts_short_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = {'t_s': 1.0, 'sent': 10, 'answered': 9, 'waiting': 1, 'latencies_ms': [5.0]}
+    (tmp_path / 'fake_node.py').write_text("import time; print('loaded '); time.sleep(600)")
+    (tmp_path / 'fake_probe.py').write_text(f"print('{json.dumps(line)}'); raise SystemExit(3)")
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    # the package has a function of this name
+    soak_run = import_module('mtl_perception.offline.soak.run')
+    monkeypatch.setattr(soak_run, '_PROBE', 'fake_probe')
+    monkeypatch.setattr(soak_run, 'node_command', lambda *_, **__: ['fake_node'])
+    parser = argparse.ArgumentParser()
+    soak_run.add_arguments(parser)
+    assert soak_run.run(parser.parse_args(['--output', str(tmp_path / 'out')])) == 1
+    assert 'fake_probe ended with status 3' in capsys.readouterr().out

@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -55,32 +56,63 @@ def ros_environment(folder: Path) -> dict[str, str]:
     }
 
 
+class LoggedProcess(subprocess.Popen[bytes]):
+    """A module of Python with its words, in a session of its own; `log` is what it says."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
+        """Start it."""
+        self.module, self.log = arguments[0], log
+        with log.open('wb') as file:
+            super().__init__(
+                [sys.executable, '-m', *arguments],
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise ValueError, with the end of its log, if it has ended or cannot configure."""
+        status = self.poll()
+        if status is not None:
+            raise ValueError(f'{self.module} ended with status {status}: {log_end(self.log)}')
+        # of a line that is complete
+        if re.search(r'cannot configure: .*\n', self.log.read_text(errors='replace')):
+            raise ValueError(f'{self.module} does not start: {log_end(self.log)}')
+
+
 @contextmanager
 def running(
     arguments: Sequence[str], environment: dict[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[LoggedProcess]:
     """Run a module of Python; end it by SIGINT, as Ctrl-C would, and wait for it."""
-    with log.open('wb') as file:
-        process = subprocess.Popen(
-            [sys.executable, '-m', *arguments],
-            env=environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            _end(process)
+    process = LoggedProcess(arguments, environment, log)
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
-def wait_for_text(log: Path, text: str) -> None:
-    """Wait until a process has logged a text. Raises TimeoutError with what it did log."""
+def wait_for_text(log: Path, text: str, *processes: LoggedProcess) -> None:
+    """Wait until a process has logged a text.
+
+    Raises ValueError as soon as one of the processes fails, see its check, and TimeoutError with
+    the end of the log.
+    """
     end = time.monotonic() + _START_TIMEOUT_S
-    while text not in (said := log.read_text(errors='replace')):
+    while text not in log.read_text(errors='replace'):
+        for process in processes:
+            process.check()
         if time.monotonic() > end:
-            raise TimeoutError(f"{log} does not say '{text}' after {_START_TIMEOUT_S} s: {said}")
+            raise TimeoutError(
+                f"{log} does not say '{text}' after {_START_TIMEOUT_S:g} s: {log_end(log)}"
+            )
         time.sleep(0.1)
+
+
+def log_end(log: Path, lines: int = 8) -> str:
+    """Give the last lines of a log, for an error to repeat."""
+    return ' | '.join(log.read_text(errors='replace').splitlines()[-lines:])
 
 
 def resident_mb(pid: int) -> float:
@@ -99,7 +131,7 @@ def cpu_s(pid: int) -> float:
     return (int(behind[11]) + int(behind[12])) / _TICKS_HZ
 
 
-def _end(process: 'subprocess.Popen[bytes]') -> None:
+def _end(process: LoggedProcess) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
     try:

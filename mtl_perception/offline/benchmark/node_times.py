@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 import re
 import statistics
-import subprocess
 import time
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy as np
 from mtl_perception.offline.engine_arguments import node_command
 from mtl_perception.offline.processes import (
     cpu_s,
+    log_end,
+    LoggedProcess,
     resident_mb,
     ros_environment,
     running,
@@ -78,31 +79,37 @@ class BenchmarkedNode:
         self._options = options
 
     def measure(self, load: Load) -> Measurement:
-        """Start the node, load it, and stop it. Raises TimeoutError if it does not answer."""
+        """Start the node, load it, and stop it.
+
+        Raises ValueError if it does not start, TimeoutError if it does not answer.
+        """
         width, height = load.size
         node = node_command(self._options, warm_up_width=width, warm_up_height=height)
         log = self._folder / 'node.log'
         with running(node, self._environment, log) as process:
-            wait_for_text(log, _ACTIVE)
+            wait_for_text(log, _ACTIVE, process)
             loaded = _LOADED.search(log.read_text())
             return self._load(process, load, loaded[1] if loaded else 'unknown')
 
-    def _load(self, node: 'subprocess.Popen[bytes]', load: Load, backend: str) -> Measurement:
+    def _load(self, node: LoggedProcess, load: Load, backend: str) -> Measurement:
         width, height = load.size
         probe = ['mtl_perception.ros.clients.probe', '--rate', str(load.rate_hz or 0)]
         probe += ['--width', str(width), '--height', str(height), '--outputs', *load.topics]
         log = self._folder / 'probe.jsonl'
-        with running(probe, self._environment, log):
-            begin = _wait(log, lambda last: last.answered >= _WARM_UP_FRAMES, _PATIENCE_S)
+        with running(probe, self._environment, log) as client:
+            pair = node, client
+            begin = _wait(pair, lambda last: last.answered >= _WARM_UP_FRAMES, _PATIENCE_S)
             used_s, memory_mb = cpu_s(node.pid), resident_mb(node.pid)
             end = _wait(
-                log, lambda last: last.t_s >= begin.t_s + load.seconds, load.seconds + _PATIENCE_S
+                pair, lambda last: last.t_s >= begin.t_s + load.seconds, load.seconds + _PATIENCE_S
             )
             used_s, grown_mb = cpu_s(node.pid) - used_s, resident_mb(node.pid) - memory_mb
         served = [one for one in read_probe(log) if begin.t_s < one.t_s <= end.t_s]
         latencies_ms = [ms for second in served for ms in second.latencies_ms]
         if not latencies_ms:
-            raise TimeoutError(f'the node did not answer for {load.seconds:g} s; see {log}')
+            raise TimeoutError(
+                f'the node did not answer for {load.seconds:g} s: {log_end(node.log)}'
+            )
         p50, p95, oldest = np.percentile(latencies_ms, (50, 95, 100))
         seconds = end.t_s - begin.t_s
         row = NodeTime(
@@ -130,12 +137,20 @@ def _dropped(second: Second) -> int:
     return second.sent - second.answered - second.waiting
 
 
-def _wait(log: Path, done: Callable[[Second], bool], patience_s: float) -> Second:
-    """Give the first second of the probe, from now on, of which done is true."""
+def _wait(
+    pair: tuple[LoggedProcess, LoggedProcess], done: Callable[[Second], bool], patience_s: float
+) -> Second:
+    """Give the first second of the probe, from now on, of which done is true.
+
+    Raises ValueError if the node or the probe ends, TimeoutError if it does not come.
+    """
+    node, probe = pair
     end_s = time.monotonic() + patience_s
     while time.monotonic() < end_s:
-        seconds = read_probe(log)
+        seconds = read_probe(probe.log)
         if seconds and done(seconds[-1]):
             return seconds[-1]
+        for process in pair:
+            process.check()
         time.sleep(0.1)
-    raise TimeoutError(f'no answers of the node within {patience_s:g} s; see {log}')
+    raise TimeoutError(f'no answers of the node within {patience_s:g} s: {log_end(node.log)}')

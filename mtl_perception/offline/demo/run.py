@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 import re
-import subprocess
-import sys
-import time
 
 from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import (
     fresh_folder,
+    log_end,
     ros_environment,
     running,
     wait_for_text,
@@ -22,11 +20,9 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from .report import draw, measure, Recording
 
 _WRITTEN = (
-    *('drive', 'recording', 'node.log', 'recorder.log'),
+    *('drive', 'recording', 'node.log', 'recorder.log', 'player.log'),
     *('demo.mp4', 'contact_sheet.png'),
 )
-# lines of the node's log that an error repeats
-_TAIL = 8
 IMAGE_TYPE = 'sensor_msgs/msg/Image'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
@@ -94,20 +90,25 @@ def _play_and_record(
         # the recorder looks for new publishers now and then, and discovery takes its time
         *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
     ]
-    record_log = log.with_name('recorder.log')
-    with running(node, environment, log), running(recorder, environment, record_log):
+    record_log, play_log = log.with_name('recorder.log'), log.with_name('player.log')
+    # the node ends first: what it counts as answered is then recorded
+    with (
+        running(recorder, environment, record_log) as recording_process,
+        running(node, environment, log) as serving,
+    ):
+        wait_for_text(log, 'loaded ', serving)
         # the image topic has no publisher yet: all others are the node's
-        wait_for_text(record_log, f'waiting for {recording.image}\n')
-        subprocess.run([sys.executable, '-m', *player], env=environment, check=True)
-        # the last frames are still in work
-        time.sleep(1.0)
+        found = f'waiting for {recording.image}\n'
+        wait_for_text(record_log, found, serving, recording_process)
+        with running(player, environment, play_log) as playing:
+            playing.wait()
+    if playing.returncode:
+        raise ValueError(f'the player failed: {log_end(play_log, 1)}')
 
 
 def _counters(log: Path) -> dict[str, int]:
     """Read the node's own count of what became of the frames off the last line that has it."""
-    said = log.read_text().splitlines()
-    lines = [line for line in said if ' received, ' in line]
+    lines = [line for line in log.read_text().splitlines() if ' received, ' in line]
     if not lines:
-        end = ' | '.join(said[-_TAIL:])
-        raise ValueError(f'the node did not count its frames; {log} ends with: {end}')
+        raise ValueError(f'the node did not count its frames; {log} ends with: {log_end(log)}')
     return {name: int(count) for count, name in re.findall(r'(\d+) (\w+)(?:,|$)', lines[-1])}

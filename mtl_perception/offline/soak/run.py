@@ -3,12 +3,12 @@
 import argparse
 import json
 from pathlib import Path
-import subprocess
 import time
 
 from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import (
     fresh_folder,
+    LoggedProcess,
     resident_mb,
     ros_environment,
     running,
@@ -17,6 +17,7 @@ from mtl_perception.offline.processes import (
 
 from .figures import describe, Memory, Second, summarise
 
+_PROBE = 'mtl_perception.ros.clients.probe'
 _WRITTEN = ('node.log', 'probe.jsonl', 'figures.json')
 _SAMPLE_EVERY_S = 1.0
 
@@ -32,30 +33,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Soak; write figures.json; give 1 if the node did not last.
+    """Soak; write figures.json; give 1 if the node or the probe did not last.
 
-    Raises ValueError if nothing was answered, TimeoutError if the node does not start.
+    Raises ValueError if nothing was answered or one of them does not start.
     """
     folder: Path = options.output
     node_log, probe_log, report = (folder / name for name in _WRITTEN)
     fresh_folder(folder, _WRITTEN)
     environment = ros_environment(folder)
     size = ('--width', str(options.width), '--height', str(options.height))
-    probe = ['mtl_perception.ros.clients.probe', *size, '--rate', str(options.rate)]
+    probe = [_PROBE, *size, '--rate', str(options.rate)]
     node = node_command(options, warm_up_width=options.width, warm_up_height=options.height)
     with running(node, environment, node_log) as process:
-        wait_for_text(node_log, 'loaded ')
+        wait_for_text(node_log, 'loaded ', process)
         with running(probe, environment, probe_log) as camera:
             # the node has been discovered, and pictures flow
-            wait_for_text(probe_log, '"t_s"')
+            wait_for_text(probe_log, '"t_s"', process, camera)
             memory = _watch(process, camera, options.minutes * 60)
-        lasted = process.poll() is None
+            ended = [one for one in (process, camera) if one.poll() is not None]
+    for one in ended:
+        print(f'{one.module} ended with status {one.returncode}; see {one.log}')
     figures = summarise(read_probe(probe_log), memory)
     report.write_text(json.dumps(figures, indent=2) + '\n')
     print('\n'.join(describe(figures)))
-    if not lasted:
-        print(f'the node ended with status {process.returncode}; see {node_log}')
-    return 0 if lasted else 1
+    return 1 if ended else 0
 
 
 def read_probe(log: Path) -> list[Second]:
@@ -64,9 +65,7 @@ def read_probe(log: Path) -> list[Second]:
     return [Second(**line | {'latencies_ms': tuple(line['latencies_ms'])}) for line in lines]
 
 
-def _watch(
-    node: 'subprocess.Popen[bytes]', camera: 'subprocess.Popen[bytes]', duration_s: float
-) -> list[Memory]:
+def _watch(node: LoggedProcess, camera: LoggedProcess, duration_s: float) -> list[Memory]:
     """Sample the node's memory until the time is over or one of the two ends."""
     began_s = time.monotonic()
     memory: list[Memory] = []
