@@ -1,5 +1,6 @@
 from pathlib import Path
 import random
+import sqlite3
 
 import numpy as np
 import pytest
@@ -135,6 +136,20 @@ def test_topics_of_unknown_types_are_copied_as_they_are(tmp_path: Path) -> None:
         assert (raw.stamp_ns, raw.data, reader.parse(raw).gear) == (3, data, 4)
         # what a recorder could not find out is what publishers usually offer
         assert reader.topics['/gear'].qos == TopicQos()
+
+
+def test_topics_without_a_definition_are_not_copied(tmp_path: Path) -> None:
+    """As in .db3 files of ROS 2 Humble."""
+    definition = {'msgdef': 'uint8 gear', 'rihs01': 'RIHS01_'}
+    with Writer(tmp_path / 'theirs', version=8) as theirs:
+        connection = theirs.add_connection('/gear', 'my_car/msg/Gearbox', **definition)
+        theirs.write(connection, 3, bytes(5))
+    with sqlite3.connect(tmp_path / 'theirs' / 'theirs.db3') as base:
+        base.execute('DELETE FROM message_definitions')
+    with BagReader(tmp_path / 'theirs') as reader, BagWriter(tmp_path / 'copy') as writer:
+        with pytest.raises(ValueError, match=r'/gear has the type .*, which bag .* does not def'):
+            writer.copy_topic('/gear', reader)
+        assert not writer.counts
 
 
 def test_a_failed_bag_is_removed_and_others_are_left_alone(tmp_path: Path) -> None:

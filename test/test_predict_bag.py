@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from pathlib import Path
+import sqlite3
 from typing import Any
 
 from bag_contents import read_back
@@ -108,6 +109,22 @@ def test_input_is_kept_byte_for_byte(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'has /segmentation/camera_info, .* already; give'):
         predict_bag(MadeEngine(), out, tmp_path / 'again', again)
     assert not (tmp_path / 'again').exists()
+
+
+def test_what_cannot_be_kept_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with BagWriter(tmp_path / 'bag', 'sqlite3') as writer:
+        image = field_message(new_header(0, 'camera'), encode_image(picture_of(0), 'rgb8'))
+        writer.write('/image', 0, image, TopicQos())
+        writer.write('/gear', 0, new_message('std_msgs/msg/String', data='4'), TopicQos())
+    described = tmp_path / 'bag' / 'metadata.yaml'
+    described.write_text(described.read_text().replace('std_msgs/msg/String', 'car/msg/Gear'))
+    with sqlite3.connect(tmp_path / 'bag' / 'bag.db3') as base:
+        base.execute('DELETE FROM message_definitions')
+        base.execute("UPDATE topics SET type = 'car/msg/Gear' WHERE name = '/gear'")
+    options = BagOptions(keep_input=True, topics=(LABELS,))
+    assert predict_bag(MadeEngine(), tmp_path / 'bag', tmp_path / 'out', options) == (1, 1)
+    assert set(read_back(tmp_path / 'out')) & {'/image', '/gear'} == {'/image'}
+    assert '/gear has the type car/msg/Gear, which bag' in caplog.text
 
 
 def test_the_topic_of_several_must_be_named(tmp_path: Path) -> None:

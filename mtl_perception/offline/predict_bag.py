@@ -142,7 +142,11 @@ def predict_bag(engine: Predictor, source: Path, out: Path, options: BagOptions)
             )
         with BagWriter(out, options.storage) as writer:
             for topic in sorted(kept):
-                writer.copy_topic(topic, reader)
+                try:
+                    writer.copy_topic(topic, reader)
+                except ValueError as error:
+                    log.warning('%s; it is not kept', error)
+                    kept.remove(topic)
             tally = _answer_all(reader, camera, answerer, writer, kept)
             if not tally.frames:
                 raise ValueError(

@@ -19,7 +19,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores, TypesysError
 from rosbags.typesys.store import Typestore
 
 STORAGES = ('mcap', 'sqlite3')
@@ -176,9 +176,18 @@ class BagWriter:
         self._add_topic(name, message_type, qos, TYPES)
 
     def copy_topic(self, name: str, reader: BagReader) -> None:
-        """Announce a topic as another bag has it, whatever its type."""
+        """Announce a topic as another bag has it, whatever its type.
+
+        Raises ValueError if that bag does not define the type: ROS 2 Humble's .db3 files define
+        none, and only those of Jazzy are known then.
+        """
         topic = reader.topics[name]
-        self._add_topic(name, topic.type, topic.qos, reader.types)
+        try:
+            self._add_topic(name, topic.type, topic.qos, reader.types)
+        except TypesysError as error:
+            raise ValueError(
+                f'{name} has the type {topic.type}, which bag {reader.path} does not define'
+            ) from error
 
     def write(self, topic: str, stamp_ns: int, message: Any, qos: TopicQos) -> None:
         """Write a message of `new_message` as recorded at that time; announce its topic if new."""
