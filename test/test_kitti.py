@@ -63,6 +63,29 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         read_drive(folder)
 
 
+def test_files_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = make_drive(tmp_path, pictures=11)
+    for path in (folder / 'image_02' / 'data').iterdir():
+        path.rename(path.with_stem(str(int(path.stem))))
+    left = read_drive(folder).cameras['image_02']
+    assert [path.stem for path in left.paths] == [str(number) for number in range(11)]
+    assert left.stamps_ns == tuple(stamp_of(number) for number in range(11))
+    times = folder / 'velodyne_points' / 'timestamps.txt'
+    for number, line in ((2, 0), (10, 2)):
+        path = folder / 'velodyne_points' / 'data' / f'{line:010}.bin'
+        path.rename(path.with_stem(str(number)))
+    times.write_text('\n'.join(times.read_text().splitlines()[:3]))
+    with pytest.raises(ValueError, match=r'has 2 files up to 10\.bin, its timestamps.txt 3 times'):
+        read_drive(folder)
+
+
+def test_a_recording_without_any_time_is_refused(tmp_path: Path) -> None:
+    folder = make_drive(tmp_path, pictures=1, sweeps=())
+    (folder / 'image_02' / 'timestamps.txt').write_text('\n')
+    with pytest.raises(ValueError, match=r'image_02.data has no file with a time in timestamps\.'):
+        read_drive(folder)
+
+
 def test_each_picture_needs_a_time(tmp_path: Path) -> None:
     folder = make_drive(tmp_path)
     (folder / 'image_02' / 'data' / '0000000001.png').unlink()

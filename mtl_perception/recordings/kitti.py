@@ -98,7 +98,8 @@ def _recording(folder: Path, suffixes: tuple[str, ...], complete: bool = True) -
     KITTI lost single lidar sweeps, so that not every time has one unless `complete`.
     """
     data = folder / 'data'
-    paths = sorted(p for p in data.glob('*') if p.suffix in suffixes and p.stem.isdecimal())
+    found = [p for p in data.glob('*') if p.suffix in suffixes and p.stem.isdecimal()]
+    paths = sorted(found, key=lambda path: int(path.stem))
     if not paths:
         raise FileNotFoundError(
             f'{data} has no files like 0000000000{suffixes[0]}; give the folder of a KITTI raw '
@@ -113,6 +114,8 @@ def _recording(folder: Path, suffixes: tuple[str, ...], complete: bool = True) -
         )
     pairs = [(path, stamps[int(path.stem)]) for path in paths]
     timed = [(path, stamp_ns) for path, stamp_ns in pairs if stamp_ns is not None]
+    if not timed:
+        raise ValueError(f'{data} has no file with a time in timestamps.txt; copy the drive again')
     return Recording(tuple(p for p, _ in timed), tuple(s for _, s in timed))
 
 
