@@ -71,6 +71,15 @@ def test_the_network_is_measured_against_the_baseline(
     assert len(re.findall(r'^\| .*\| 96x64 \|', printed, re.MULTILINE)) == len(rows)
 
 
+def test_what_cannot_be_measured_is_told(
+    weights: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ['benchmark', '--weights', str(weights), '--device', 'gpu', '--only', 'network']
+    assert main(words) == 1
+    assert "device is 'gpu'; expected auto, cpu or cuda:N" in capsys.readouterr().err
+    assert "without torch fp32: device is 'gpu'" in caplog.text
+
+
 def test_the_node_is_measured_between_processes(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,15 +98,20 @@ def network_times(
 
 
 def available_engines(weights: str, device: str) -> list[Engine]:
-    """Load the weights into each backend and precision that works here, saying which do not."""
-    engines = []
+    """Load the weights into each backend and precision that works here, saying which do not.
+
+    Raises what the last of them does if none works.
+    """
+    engines: list[Engine] = []
+    refused: list[Exception] = []
     for backend, precision in itertools.product(LIBRARIES, PRECISIONS):
         try:
-            engine = Engine(weights, device, backend, precision)
+            engines.append(Engine(weights, device, backend, precision))
         except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
-            log.info('without %s %s: %s', backend, precision, error)
-            continue
-        engines.append(engine)
+            log.warning('without %s %s: %s', backend, precision, error)
+            refused.append(error)
+    if not engines:
+        raise refused[-1]
     return engines
 
 
