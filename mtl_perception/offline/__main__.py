@@ -67,10 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 module = import_module(verb.module)
             except ModuleNotFoundError as error:
-                if not verb.extra:
-                    raise
-                remedy = f"pip install -e '.[{verb.extra}]'"
-                print(f'mtl_perception {name}: {error}; {remedy}', file=sys.stderr)
+                print(f'mtl_perception {name}: {error}; {_remedy(verb)}', file=sys.stderr)
                 return 1
             module.add_arguments(chosen)
             chosen.set_defaults(run=module.run)
@@ -82,6 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _remedy(verb: Verb) -> str:
+    extra = f"pip install -e '.[{verb.extra}]'" if verb.extra else 'pip install -e .'
+    return (
+        f'{extra}, for the interpreter {sys.executable}; where ros2 run takes another one, '
+        'docs/troubleshooting.md helps'
+    )
 
 
 if __name__ == '__main__':
