@@ -17,7 +17,8 @@ from mtl_perception.recordings.layouts.catalogue import LAYOUTS
 DOCS = ROOT / 'docs'
 PAGES = sorted(DOCS.glob('*.md'))
 SUBSCRIBED = {'image', 'image/compressed', 'camera_info', 'lidar'}
-pages = pytest.mark.parametrize('path', PAGES, ids=lambda path: path.stem)
+README = ROOT / 'README.md'
+pages = pytest.mark.parametrize('path', [README, *PAGES], ids=lambda path: path.stem)
 
 
 def section(page: str, heading: str) -> str:
@@ -117,13 +118,28 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 @pages
+def test_anchors_are_headings(path: Path) -> None:
+    links = re.findall(r'\]\(([^)#:]*)#([^)]+)\)', path.read_text())
+    for page, anchor in links:
+        assert anchor in anchors(path.parent / page if page else path), f'{page}#{anchor}'
+
+
+def anchors(page: Path) -> set[str]:
+    """Give what GitHub makes of the headings of a page."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r'^#+ (.*?)\s*$', text, re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+@pages
 def test_commands_and_files_exist(path: Path) -> None:
     text = path.read_text()
     for module in re.findall(r'python -m (mtl_perception[\w.]*)', text):
         place = ROOT / module.replace('.', '/')
         assert place.with_suffix('.py').is_file() or (place / '__main__.py').is_file()
-    for verb in re.findall(r'^mtl_perception (\S+)', text, re.MULTILINE):
-        assert verb in VERBS
+    # at the start of a line, of words in backquotes, or behind `ros2 run mtl_perception`
+    named = r'(?:^|(?<!`)`|^ros2 run mtl_perception )mtl_perception ([a-z][\w-]*)'
+    assert set(re.findall(named, text, re.MULTILINE)) <= VERBS.keys()
     for file in re.findall(r'\b(?:config|test|launch)/[\w/.]+\.(?:yaml|py|xml|rviz)\b', text):
         assert (ROOT / file).is_file(), file
 
@@ -166,3 +182,9 @@ class TestWorkflow:
         commands = '\n'.join(step.get('run', '') for step in job['steps'])
         for command in ('colcon build', 'colcon test', 'colcon test-result', 'rosdep install'):
             assert command in commands
+        assert 'moderngl' in commands
+
+    @pytest.mark.parametrize('job', ['pip', 'jazzy'])
+    def test_scenes_can_be_rendered(self, jobs: dict[str, dict], job: str) -> None:
+        commands = '\n'.join(step.get('run', '') for step in jobs[job]['steps'])
+        assert {'libegl1', 'libgl1-mesa-dri'} <= set(commands.split())

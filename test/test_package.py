@@ -10,7 +10,7 @@ import pytest
 import mtl_perception
 
 COLCON = Path(sys.executable).with_name('colcon')
-pytestmark = pytest.mark.skipif(
+needs_colcon = pytest.mark.skipif(
     not COLCON.is_file() and shutil.which('colcon') is None, reason='colcon is not installed'
 )
 
@@ -24,6 +24,7 @@ def colcon(*arguments: str | Path) -> str:
     return run.stdout
 
 
+@needs_colcon
 def test_colcon_takes_it_for_an_ament_package() -> None:
     """An invalid package.xml would make it plain Python without a word."""
     listed = colcon('list', '--base-paths', ROOT)
@@ -40,6 +41,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / 'install' / 'mtl_perception'
 
 
+@needs_colcon
 @pytest.mark.parametrize('folder', ['launch', 'config', 'weights'])
 def test_the_share_folder_has_what_the_sources_have(installed: Path, folder: str) -> None:
     expected = {
@@ -53,6 +55,7 @@ def test_the_share_folder_has_what_the_sources_have(installed: Path, folder: str
     assert found == expected
 
 
+@needs_colcon
 def test_ros2_run_finds_the_executables(installed: Path) -> None:
     scripts = {path.name for path in (installed / 'lib' / 'mtl_perception').iterdir()}
     assert {'perception_node', 'bag_player', 'bag_recorder', 'mtl_perception'} <= scripts
