@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -42,10 +42,16 @@ class Answer:
     arrived_ns: Mapping[str, int]
 
 
-def measure(
-    recording: Recording, sent: int, counters: Mapping[str, int]
-) -> tuple[list[str], list[str]]:
-    """Give the lines of the figures, and a line for each output that does not fit its input.
+class Findings(NamedTuple):
+    """Lines of figures, a line for each output that does not fit its input, answers in all."""
+
+    figures: list[str]
+    faults: list[str]
+    answered: int
+
+
+def measure(recording: Recording, sent: int, counters: Mapping[str, int]) -> Findings:
+    """Count and time the answers in a recording, and check them.
 
     counters are the node's own: of the frames received, how many were answered and skipped.
     """
@@ -60,7 +66,8 @@ def measure(
         latencies['labels and depth'].append((both - answer.sent_ns) / 1e6)
         faults += _faults(answer)
     if not ends:
-        return [f'frames: {sent} sent, 0 answered'], [f'{recording.path} has no answer']
+        nothing = [f'{recording.path} has no answer']
+        return Findings([f'frames: {sent} sent, 0 answered'], nothing, 0)
     if len(ends) != counters['answered']:
         faults.append(f'the node counts {dict(counters)}, the recording has {len(ends)} answers')
     rate = (len(ends) - 1) / max((ends[-1] - ends[0]) / 1e9, 1e-9)
@@ -73,7 +80,7 @@ def measure(
             for what, ms in latencies.items()
         ),
     ]
-    return figures, faults
+    return Findings(figures, faults, len(ends))
 
 
 def answers(recording: Recording) -> Iterator[Answer]:
@@ -98,7 +105,9 @@ def answers(recording: Recording) -> Iterator[Answer]:
 
 
 def _faults(answer: Answer) -> Iterator[str]:
-    expected = (answer.picture.header.frame_id, answer.picture.height, answer.picture.width)
+    # decoded, for a compressed one does not say its size
+    picture = decode_message(answer.picture)
+    expected = (answer.picture.header.frame_id, *picture.shape[:2])
     for topic, message in answer.outputs.items():
         # the obstacle cloud has as many points as there are obstacles
         size = expected[1:] if topic == OBSTACLES else (message.height, message.width)
@@ -107,19 +116,25 @@ def _faults(answer: Answer) -> Iterator[str]:
             yield f'{topic} has frame, height, width {found}, its input {expected}'
 
 
-def draw(recording: Recording, film: Path, sheet: Path) -> None:
-    """Write a film of all answers and a sheet of some, each as picture, overlay, depth, cloud."""
+def draw(recording: Recording, answered: int, film: Path, sheet: Path) -> None:
+    """Write a film of all answers and a sheet of some, each as picture, overlay, depth, cloud.
+
+    `answered` is how many there are. Raises OSError if one of the two cannot be written.
+    """
     size = (2 * PANEL[0], 2 * PANEL[1])
     writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*'mp4v'), FRAMES_PER_SECOND, size)
+    if not writer.isOpened():
+        raise OSError(f'OpenCV cannot write {film}; is its folder writable, or full?')
+    chosen = np.linspace(0, answered - 1, min(SHEET_FRAMES, answered)).round()
     rows = []
-    for answer in answers(recording):
+    for index, answer in enumerate(answers(recording)):
         panels = _panels(answer)
-        rows.append(np.hstack(panels))
         writer.write(np.vstack((np.hstack(panels[:2]), np.hstack(panels[2:])))[..., ::-1])
+        if index in chosen:
+            rows.append(np.hstack(panels))
     writer.release()
-    chosen = np.linspace(0, len(rows) - 1, min(SHEET_FRAMES, len(rows))).round().astype(int)
-    if rows:
-        cv2.imwrite(str(sheet), np.vstack([rows[index] for index in chosen])[..., ::-1])
+    if not cv2.imwrite(str(sheet), np.vstack(rows)[..., ::-1]):
+        raise OSError(f'OpenCV cannot write {sheet}; is its folder writable, or full?')
 
 
 def _panels(answer: Answer) -> list[Picture]:

@@ -1,6 +1,7 @@
 """Play a drive in one process, serve it by the node in another, record in a third."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 import re
 
@@ -13,9 +14,10 @@ from mtl_perception.offline.processes import (
     wait_for_text,
 )
 from mtl_perception.products import CAMERA_INFOS, TOPICS
+from mtl_perception.recordings.bag_camera import BagCamera
 from mtl_perception.recordings.bags import BagReader, is_bag
-from mtl_perception.recordings.kitti import read_drive
-from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
+from mtl_perception.recordings.kitti import LEFT, read_drive
+from mtl_perception.recordings.kitti_to_bag import BagOptions, CAMERA_FRAMES, kitti_to_bag
 
 from .report import draw, measure, Recording
 
@@ -23,9 +25,19 @@ _WRITTEN = (
     *('drive', 'recording', 'node.log', 'recorder.log', 'player.log'),
     *('demo.mp4', 'contact_sheet.png'),
 )
-IMAGE_TYPE = 'sensor_msgs/msg/Image'
+_COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """A camera in a bag: its topics, whether it is compressed, and how many pictures it has."""
+
+    image: str
+    info: str
+    compressed: bool
+    count: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,53 +45,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('drive', type=Path, help='the folder of a KITTI raw drive, or a rosbag2')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     add_engine_arguments(parser)
+    parser.add_argument('--image', help='topic of the pictures; default: the only one in a bag')
+    parser.add_argument('--camera-info', help='its CameraInfo; default: camera_info beside it')
     parser.add_argument('--rate', type=float, default=1.0, help='of playing, 1 is real time')
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo; give 1 if an output does not fit its input."""
     folder: Path = options.output
-    drive = _bag_of(options.drive, folder)
-    image, sent = _first_camera(drive)
+    drive, camera = _bag_of(options)
     log = folder / 'node.log'
-    recording = Recording(folder / 'recording', image, OUTPUTS)
-    _play_and_record(options, drive, recording, log)
-    figures, faults = measure(recording, sent, _counters(log))
-    draw(recording, folder / 'demo.mp4', folder / 'contact_sheet.png')
-    print('\n'.join(figures))
-    print('\n'.join(faults) or 'every output has the header and the size of its input')
-    print(f'look at {folder}/contact_sheet.png and {folder}/demo.mp4')
-    return 1 if faults else 0
+    recording = Recording(folder / 'recording', camera.image, OUTPUTS)
+    _play_and_record(options, drive, camera, recording, log)
+    found = measure(recording, camera.count, _counters(log))
+    print('\n'.join(found.figures))
+    print('\n'.join(found.faults) or 'every output has the header and the size of its input')
+    if found.answered:
+        film, sheet = folder / 'demo.mp4', folder / 'contact_sheet.png'
+        draw(recording, found.answered, film, sheet)
+        print(f'look at {sheet} and {film}')
+    return 1 if found.faults else 0
 
 
-def _bag_of(drive: Path, folder: Path) -> Path:
+def _bag_of(options: argparse.Namespace) -> tuple[Path, _Camera]:
     """Read the drive before the folder is made ready; a KITTI drive becomes a bag there."""
-    kitti = None if is_bag(drive) else read_drive(drive)
+    drive, folder = options.drive, options.output
+    if is_bag(drive):
+        camera = _camera_of(drive, options.image, options.camera_info)
+        fresh_folder(folder, _WRITTEN, drive)
+        return drive, camera
+    kitti, bag = read_drive(drive), folder / 'drive'
     fresh_folder(folder, _WRITTEN, drive)
-    if kitti is None:
-        return drive
-    kitti_to_bag(kitti, folder / 'drive', BagOptions())
-    return folder / 'drive'
+    kitti_to_bag(kitti, bag, BagOptions())
+    image = options.image or f'/kitti/{CAMERA_FRAMES[LEFT]}/image_raw'
+    return bag, _camera_of(bag, image, options.camera_info)
 
 
-def _first_camera(drive: Path) -> tuple[str, int]:
-    """Find the image topic of the first camera of a bag, and count its pictures."""
+def _camera_of(drive: Path, image: str | None, info: str | None) -> _Camera:
+    """Find a camera in a bag. Raises ValueError if there is none, or which is meant is open."""
     with BagReader(drive) as bag:
-        images = sorted(t.name for t in bag.topics.values() if t.type == IMAGE_TYPE)
-        if not images:
-            raise ValueError(f'bag {drive} has no topic of {IMAGE_TYPE}; give one with a camera')
-        return images[0], bag.topics[images[0]].count
+        topic = bag.topics[BagCamera(bag, image, info).topic]
+        info = info or topic.name.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
+        if info not in bag.topics:
+            raise ValueError(f'bag {drive} has no {info}; name another by --camera-info')
+        return _Camera(topic.name, info, topic.type == _COMPRESSED, topic.count)
 
 
 def _play_and_record(
-    options: argparse.Namespace, drive: Path, recording: Recording, log: Path
+    options: argparse.Namespace, drive: Path, camera: _Camera, recording: Recording, log: Path
 ) -> None:
     environment = ros_environment(log.parent)
-    # its camera_info stands beside it
-    info = recording.image.rsplit('/', 1)[0] + '/camera_info'
+    transport = 'compressed' if camera.compressed else 'raw'
+    # compressed pictures stand beside the topic that is named
+    base = camera.image.removesuffix('/compressed')
     node = [
-        *node_command(options),
-        *('-r', f'image:={recording.image}', '-r', f'camera_info:={info}'),
+        *node_command(options, image_transport=transport),
+        *('-r', f'image:={base}', '-r', f'camera_info:={camera.info}'),
     ]
     topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
     recorder = [
@@ -88,7 +109,7 @@ def _play_and_record(
     player = [
         *('mtl_perception.ros.bags.player', str(drive), '--rate', str(options.rate)),
         # the recorder looks for new publishers now and then, and discovery takes its time
-        *('--wait-for-subscribers', recording.image, info, '--delay', '3'),
+        *('--wait-for-subscribers', camera.image, camera.info, '--delay', '3'),
     ]
     record_log, play_log = log.with_name('recorder.log'), log.with_name('player.log')
     # the node ends first: what it counts as answered is then recorded
