@@ -122,13 +122,32 @@ class Noted(BagPlayer):
         self.noted.append((message.topic, message.stamp_ns, time.monotonic() - self.began_s))
 
 
-def played(bag: Path, options: PlayOptions) -> list[tuple[str, int, float]]:
+class Unhurried(Noted):
+    """A player for which time passes only while it waits, on however busy a machine."""
+
+    now_s = 0.0
+
+    def play(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr('mtl_perception.ros.bags.player.time', self)
+            super().play()
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def _spin(self, timeout_s: float) -> None:
+        self.now_s += timeout_s
+
+
+def played(
+    bag: Path, options: PlayOptions, kind: type[Noted] = Noted
+) -> list[tuple[str, int, float]]:
     """Play in this process; give topic, time in the bag and time of each message."""
     rclpy.init(domain_id=DOMAIN_ID)
     try:
         with BagReader(bag) as reader:
             executor = SingleThreadedExecutor()
-            player = Noted(reader, options, executor)
+            player = kind(reader, options, executor)
             player.play()
             player.destroy_node()
             executor.shutdown()
@@ -158,8 +177,16 @@ def test_clock_has_reached_each_message(tmp_path: Path) -> None:
     for (before, now_ns, _), (topic, stamp_ns, _) in pairwise(noted):
         if topic != '/clock':
             assert (before, now_ns) == ('/clock', stamp_ns)
-    # 0.3 s at 100 Hz, and the machine may be busy
-    assert 10 < len(ticks) < 60
+
+
+def test_clock_ticks_at_its_rate_between_messages(tmp_path: Path) -> None:
+    options = PlayOptions(rate=10.0, clock_hz=100.0)
+    noted = played(text_bag(tmp_path / 'bag'), options, Unhurried)
+    ticks = [now_ns for topic, now_ns, _ in noted if topic == '/clock']
+    # 0.01 s is 0.1 s in the bag
+    assert sorted({round(now_ns / 1e8) for now_ns in ticks}) == list(range(31))
+    # with each of 5 messages, 30 between them, and what is left of a tick by rounding
+    assert 35 <= len(ticks) <= 38
 
 
 def test_offset_leaves_out_what_was_before_but_for_latched_topics(
