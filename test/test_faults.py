@@ -32,6 +32,8 @@ from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.ros.node import PerceptionNode
 
 LABELS = 'segmentation/labels'
+# seconds of the stamp; the other frames of this file have less
+GOOD_FROM = 100
 Record = Callable[[str, object], None]
 
 
@@ -51,10 +53,14 @@ class Streamer(Robot):
             self.camera.publish(message)
 
     def wait_for_answer(self, since_s: float | None = None) -> float:
-        """Wait for one that was not there yet; give the seconds since then, or now."""
+        """Wait for one to a frame still to be sent; give the seconds since then, or now."""
         began_s = time.monotonic() if since_s is None else since_s
-        known = len(self.received[LABELS])
-        self.wait_for('an answer', lambda: len(self.received[LABELS]) > known)
+        # stamps of good frames fall, those of others lie below
+        later = range(GOOD_FROM, self.second)
+        self.wait_for(
+            'an answer',
+            lambda: any(one.header.stamp.sec in later for one in self.received[LABELS][-1:]),
+        )
         return time.monotonic() - began_s
 
     def wait_for_width(self, width: int) -> float:
