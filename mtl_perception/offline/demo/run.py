@@ -106,10 +106,11 @@ def _play_and_record(
     recorder = [
         *('mtl_perception.ros.bags.recorder', str(recording.path), recording.image, *topics),
     ]
+    played = camera.image, camera.info
     player = [
         *('mtl_perception.ros.bags.player', str(drive), '--rate', str(options.rate)),
         # the recorder looks for new publishers now and then, and discovery takes its time
-        *('--wait-for-subscribers', camera.image, camera.info, '--delay', '3'),
+        *('--topics', *played, '--wait-for-subscribers', *played, '--delay', '3'),
     ]
     record_log, play_log = log.with_name('recorder.log'), log.with_name('player.log')
     # the node ends first: what it counts as answered is then recorded
