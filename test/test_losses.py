@@ -12,6 +12,8 @@ from mtl_perception.training.losses import (
     JointLoss,
     log_and_relative_l1,
     normals_cosine,
+    over_pictures,
+    over_pixels,
 )
 
 NAN = float('nan')
@@ -140,6 +142,25 @@ def test_without_an_annotation_loss_and_gradient_are_zero(
     assert loss.item() == 0
     (gradient,) = torch.autograd.grad(loss, prediction)
     assert not gradient.any()
+
+
+def test_pictures_count_alike_however_much_of_them_is_known() -> None:
+    losses = torch.tensor([[[6.0, 50.0, 50.0]], [[1.0, 2.0, 3.0]], [[70.0, 70.0, 70.0]]])
+    valid = torch.tensor([[[True, False, False]], [[True] * 3], [[False] * 3]])
+    assert over_pixels(losses, valid).item() == pytest.approx((6 + 1 + 2 + 3) / 4)
+    assert over_pictures(losses, valid).item() == pytest.approx((6 + 2) / 2)
+
+
+def test_the_joint_loss_is_of_the_mean_that_is_asked_for() -> None:
+    truth = torch.tensor([[[1.0, NAN, NAN]], [[1.0, 1.0, 1.0]]])
+    depth = torch.tensor([[[1.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]])[:, None]
+    off = log_and_relative_l1(depth[:1], truth[:1]).item()
+    found = {
+        mean: JointLoss({'depth': 1.0}, 'exp', mean=mean)({'depth': depth}, {'depth': truth})[0]
+        for mean in ('pixels', 'pictures')
+    }
+    assert found['pixels'].item() == pytest.approx(off / 4)
+    assert found['pictures'].item() == pytest.approx(off / 2)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Losses of single tasks, each over the pixels that carry the annotation (arXiv 1809.04766, 3.3).
 
-Every loss divides by the number of its valid pixels, and is zero, with a gradient of zero, where
-a batch has none. Where several processes share a batch, valid pixels are counted over all of them,
+Every loss is a mean over its valid pixels, see MEANS, and is zero, with a gradient of zero, where
+a batch has none. Where several processes share a batch, what is valid is counted over all of them,
 and it is the mean of their losses that is the loss of the batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import math
 
 import torch
@@ -14,9 +14,34 @@ from torch.nn import functional
 
 from .loop.distributed import max_over_ranks, ranks, sum_over_ranks
 
+# takes losses (B, H, W) and where they are valid
+Mean = Callable[[Tensor, Tensor], Tensor]
+
+
+def over_pixels(loss: Tensor, valid: Tensor) -> Tensor:
+    """Take the mean over the valid pixels of all pictures, as the paper does."""
+    return loss.where(valid, 0.0).sum() * ranks() / sum_over_ranks(valid.sum()).clamp(min=1)
+
+
+def over_pictures(loss: Tensor, valid: Tensor) -> Tensor:
+    """Take the mean over each picture's valid pixels, then over the pictures that have some.
+
+    A lidar measures one pixel of thirty: beside pictures that are known all over, it hardly counts
+    by pixels.
+    """
+    pixels = valid.sum((1, 2))
+    each = loss.where(valid, 0.0).sum((1, 2)) / pixels.clamp(min=1)
+    return each.sum() * ranks() / sum_over_ranks((pixels > 0).sum()).clamp(min=1)
+
+
+MEANS: dict[str, Mean] = {'pixels': over_pixels, 'pictures': over_pictures}
+
 
 def cross_entropy_of_several(
-    logits: Tensor, allowed: Tensor, parts: Sequence[tuple[int, int]] = ()
+    logits: Tensor,
+    allowed: Tensor,
+    parts: Sequence[tuple[int, int]] = (),
+    mean: Mean = over_pixels,
 ) -> Tensor:
     """Negative log-probability of the set of classes that each pixel may be.
 
@@ -32,7 +57,7 @@ def cross_entropy_of_several(
     if len(parts) > 1:
         scores = scores.masked_fill((_rivals(members, parts) >> classes) & 1 == 0, -torch.inf)
     kept = scores.log_softmax(1).masked_fill((members >> classes) & 1 == 0, -torch.inf)
-    return _masked_mean(-kept.logsumexp(1), valid)
+    return mean(-kept.logsumexp(1), valid)
 
 
 def _rivals(members: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:
@@ -44,7 +69,7 @@ def _rivals(members: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:
     return rivals
 
 
-def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
+def log_and_relative_l1(raw: Tensor, depth_m: Tensor, mean: Mean = over_pixels) -> Tensor:
     """Mean of |log(depth / truth)| and |depth / truth - 1|; raw (B, 1, h, w) is log-depth.
 
     Where the network is in doubt, the first alone settles on the median of what it deems
@@ -55,24 +80,24 @@ def log_and_relative_l1(raw: Tensor, depth_m: Tensor) -> Tensor:
     error = _upsample(raw, depth_m).squeeze(1) - depth_m.where(valid, 1.0).log()
     # beyond a factor of e^2 the first alone pulls, or a fresh network's gradient would burst
     relative = error.clamp(max=2.0).expm1().abs()
-    return _masked_mean((error.abs() + relative) / 2, valid)
+    return mean((error.abs() + relative) / 2, valid)
 
 
-def inverse_huber(raw: Tensor, depth_m: Tensor) -> Tensor:
+def inverse_huber(raw: Tensor, depth_m: Tensor, mean: Mean = over_pixels) -> Tensor:
     """Inverse Huber loss on metres (arXiv 1606.00373, 3.2), threshold 1/5 of the largest error."""
     valid = _known(depth_m)
     error = (_upsample(raw, depth_m).squeeze(1).abs() - depth_m.where(valid, 0.0)).abs()
     error = error.where(valid, 0.0)
     threshold = (max_over_ranks(error.detach().max()) / 5).clamp(min=1e-6)
     quadratic = (error.square() + threshold.square()) / (2 * threshold)
-    return _masked_mean(torch.where(error <= threshold, error, quadratic), valid)
+    return mean(torch.where(error <= threshold, error, quadratic), valid)
 
 
-def normals_cosine(raw: Tensor, normals: Tensor) -> Tensor:
+def normals_cosine(raw: Tensor, normals: Tensor, mean: Mean = over_pixels) -> Tensor:
     """One minus the cosine; raw (B, 3, h, w), normals (B, 3, H, W) units, NaN if unknown."""
     valid = _known_normals(normals)
     cosine = functional.cosine_similarity(_upsample(raw, normals), normals.nan_to_num(), dim=1)
-    return _masked_mean(1 - cosine, valid)
+    return mean(1 - cosine, valid)
 
 
 DEPTH_LOSSES = {'exp': log_and_relative_l1, 'abs': inverse_huber}
@@ -94,12 +119,14 @@ class JointLoss(nn.Module):
         depth_activation: str,
         learnt: bool = False,
         parts: Sequence[tuple[int, int]] = (),
+        mean: str = 'pixels',
     ) -> None:
-        """Take the weight of each task, and the parts of cross_entropy_of_several."""
+        """Take the weight of each task, one of MEANS, the parts of cross_entropy_of_several."""
         super().__init__()
         self.fixed = dict(weights)
         self.depth_loss = DEPTH_LOSSES[depth_activation]
         self.parts = parts
+        self.mean = MEANS[mean]
         self.log_variances = nn.ParameterDict()
         if learnt:
             self.log_variances.update(
@@ -124,10 +151,10 @@ class JointLoss(nn.Module):
 
     def _loss(self, task: str, output: Tensor, target: Tensor) -> Tensor:
         if task == 'segmentation':
-            return cross_entropy_of_several(output, target, self.parts)
+            return cross_entropy_of_several(output, target, self.parts, self.mean)
         if task == 'depth':
-            return self.depth_loss(output, target)
-        return normals_cosine(output, target)
+            return self.depth_loss(output, target, self.mean)
+        return normals_cosine(output, target, self.mean)
 
     def _weighted(self, task: str, loss: Tensor, target: Tensor) -> Tensor:
         if task not in self.log_variances:
@@ -156,7 +183,3 @@ _VALID = {'segmentation': _known, 'depth': _known, 'normals': _known_normals}
 def _upsample(x: Tensor, target: Tensor) -> Tensor:
     size = target.shape[-2:]
     return functional.interpolate(x.float(), size, mode='bilinear', align_corners=False)
-
-
-def _masked_mean(loss: Tensor, valid: Tensor) -> Tensor:
-    return loss.where(valid, 0.0).sum() * ranks() / sum_over_ranks(valid.sum()).clamp(min=1)

@@ -76,6 +76,7 @@ class Recipe:
     without_sources: tuple[str, ...] = ()
     distillation: bool = True
     licence: str = ''
+    loss_mean: str = 'pixels'
     task_weights: str = 'fixed'
     passes: str = 'together'
     optimiser: str = 'adamw'

@@ -11,6 +11,7 @@ from mtl_perception.network.joint_network import TASKS
 CHOICES = {
     'normalisation': tuple(NORMALISATIONS),
     'depth_activation': tuple(DEPTH_ACTIVATIONS),
+    'loss_mean': ('pixels', 'pictures'),
     'task_weights': ('fixed', 'uncertainty'),
     'passes': ('together', 'by_group'),
     'optimiser': ('adamw', 'sgd'),

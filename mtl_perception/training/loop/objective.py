@@ -27,6 +27,7 @@ class Objective(nn.Module):
             recipe.depth_activation,
             learnt=recipe.task_weights == 'uncertainty',
             parts=[(part.start, part.stop) for part in parts],
+            mean=recipe.loss_mean,
         )
 
     def forward(
