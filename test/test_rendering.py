@@ -19,7 +19,7 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from mtl_perception.rendering import dataset
 from mtl_perception.rendering.drive import Frame, with_room
 from mtl_perception.rendering.opengl.renderer import Truth
-from mtl_perception.rendering.opengl.views import Moment
+from mtl_perception.rendering.opengl.views import Moment, offsets
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.layout import draw_scene, Scene
@@ -313,3 +313,11 @@ def test_a_moment_is_needed_for_a_picture(still: list[Frame]) -> None:
     truth = rendered.studio().renderer.truth(empty)
     assert np.isposinf(truth.depth).all()
     assert cv2.countNonZero(truth.labels) == 0
+
+
+@pytest.mark.parametrize('count', [1, 2, 4, 16])
+def test_the_samples_of_a_pixel_lie_about_its_centre(count: int) -> None:
+    places = np.array(offsets(count))
+    np.testing.assert_allclose(places.mean(0), 0, atol=1e-9)
+    assert np.abs(places).max() < 0.75
+    assert len({(x, y) for x, y in places.round(6)}) == count

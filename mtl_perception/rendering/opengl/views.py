@@ -144,7 +144,9 @@ def clip_to_world(
 
 
 def offsets(count: int) -> list[tuple[float, float]]:
-    """Spread samples over the pixel, in pixels from its centre (additive recurrence)."""
-    if count == 1:
-        return [(0.0, 0.0)]
-    return [((0.5 + 0.7549 * k) % 1 - 0.5, (0.5 + 0.5698 * k) % 1 - 0.5) for k in range(count)]
+    """Spread samples over the pixel, in pixels from its centre, which is their mean.
+
+    An additive recurrence. Depth and labels are those of the centre.
+    """
+    places = (0.5 + np.outer(np.arange(count), (0.7549, 0.5698))) % 1
+    return [(x, y) for x, y in (places - places.mean(0)).tolist()]
