@@ -5,6 +5,8 @@ a process of its own; by default as many as continuous integration has time for.
 """
 
 from collections.abc import Callable, Iterator
+import ctypes
+import gc
 import os
 from pathlib import Path
 import sys
@@ -88,7 +90,10 @@ class Fuzzed:
             'image_transport': transport,
         }
         overrides = [Parameter(name, value=value) for name, value in values.items()]
-        self.node = PerceptionNode(context=self.client.context, parameter_overrides=overrides)
+        # by its own name, as it stays in the graph until it is collected
+        self.node = PerceptionNode(
+            'fuzzed', context=self.client.context, parameter_overrides=overrides
+        )
         self.node.start()
         self._decoded = decoded
         self._second = 0
@@ -209,6 +214,8 @@ def check_answer(client: Client, camera: Any, good: Callable[[int], Any], second
 
 
 def resident() -> float:
-    """Give this process's resident memory in MB."""
+    """Give this process's resident memory in MB, without what is free again."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20

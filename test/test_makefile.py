@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -10,14 +9,16 @@ pytestmark = pytest.mark.skipif(shutil.which('make') is None, reason='make is no
 
 
 def first_command(path: Path, *arguments: str) -> str:
-    """Give what `make setup` would run first, with only the programs of a folder at hand."""
+    """Give what `make setup` would run first, with only the programs of a folder at hand.
+
+    Without the environment: within `make test`, make would speak of its directories.
+    """
     make = shutil.which('make')
     assert make is not None
     run = subprocess.run(
         [make, '-n', 'setup', 'VENV=absent', *arguments],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != 'PYTHON'}
-        | {'PATH': str(path)},
+        env={'PATH': str(path)},
         capture_output=True,
         text=True,
         check=True,

@@ -42,6 +42,8 @@ def placed_info(
     for axis, factor in enumerate(factors):
         place[axis, axis], place[axis, 2] = factor, (0.5 - origin[axis]) * factor - 0.5
     # of an uncalibrated camera the matrices are 0, and stay so
-    placed.k = (place @ info.k.reshape(3, 3)).reshape(9)
-    placed.p = (place @ info.p.reshape(3, 4)).reshape(12)
+    # infinite elements become NaN, and neither is worth a warning
+    with np.errstate(invalid='ignore'):
+        placed.k = (place @ info.k.reshape(3, 3)).reshape(9)
+        placed.p = (place @ info.p.reshape(3, 4)).reshape(12)
     return placed
