@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mtl_perception.messages import CloudFields, ImageFields, PointFieldSpec
 
+from .annotations.picture_files import read_image
 from .bag_messages import field_message, new_header, new_message, transform_message
 from .bags import BagWriter, LATCHED, STORAGES, TopicQos
 from .kitti import Calibration, Drive, LEFT, read_drive, RIGHT
@@ -126,10 +127,7 @@ class _Camera:
         self._size, self._info = _camera_info(drive.camera_calibration, name[-2:], options)
 
     def messages(self, path: Path, stamp_ns: int) -> Iterator[tuple[str, Any]]:
-        content = np.fromfile(path, np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-        if pixels is None:
-            raise ValueError(f'{path} is no picture that OpenCV reads; copy it again')
+        pixels = read_image(path, cv2.IMREAD_COLOR)
         height, width = pixels.shape[:2]
         if (width, height) != self._size:
             raise ValueError(
@@ -146,7 +144,7 @@ class _Camera:
                     'sensor_msgs/msg/CompressedImage',
                     header=header,
                     format=f'bgr8; {kind} compressed bgr8',
-                    data=content,
+                    data=np.fromfile(path, np.uint8),
                 ),
             )
         else:
