@@ -1,9 +1,20 @@
 """Fields of sensor_msgs/CameraInfo: of the full sensor to those of the pictures."""
 
+from collections.abc import Iterator
 import copy
 from typing import Any
 
 import numpy as np
+
+
+def infos_of_pictures(info: Any) -> Iterator[Any]:
+    """Give an info as it is, and as info_of_picture makes it if that is another.
+
+    Some drivers give binning or a region, and yet the size and the matrices of their pictures.
+    """
+    yield info
+    if (of_picture := info_of_picture(info)) is not info:
+        yield of_picture
 
 
 def info_of_picture(info: Any) -> Any:
@@ -41,8 +52,8 @@ def placed_info(
     place = np.eye(3)
     for axis, factor in enumerate(factors):
         place[axis, axis], place[axis, 2] = factor, (0.5 - origin[axis]) * factor - 0.5
-    # of an uncalibrated camera the matrices are 0, and stay so
-    # infinite elements become NaN, and neither is worth a warning
+    # matrices of 0, of an uncalibrated camera, stay so; infinite elements become NaN, and neither
+    # is worth a warning
     with np.errstate(invalid='ignore'):
         placed.k = (place @ info.k.reshape(3, 3)).reshape(9)
         placed.p = (place @ info.p.reshape(3, 4)).reshape(12)

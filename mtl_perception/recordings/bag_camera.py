@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.messages import decode_message
-from mtl_perception.messages.camera_infos import info_of_picture
+from mtl_perception.messages.camera_infos import infos_of_pictures
 
 from .bags import BagReader, RawMessage
 
@@ -20,7 +20,11 @@ _CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 
 class BagCamera:
-    """The pictures of one topic of an open bag; `topic` is its name."""
+    """The pictures of one topic of an open bag.
+
+    `topic` is its name, `compressed` whether it is of CompressedImage, `info_topic` where the
+    CameraInfo is, None if nowhere.
+    """
 
     def __init__(
         self, reader: BagReader, image: str | None = None, camera_info: str | None = None
@@ -33,7 +37,8 @@ class BagCamera:
         """
         self._reader = reader
         self.topic = self._choose('--image', image, (_IMAGE, _COMPRESSED))
-        beside = self.topic.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
+        self.compressed = reader.topics[self.topic].type == _COMPRESSED
+        beside = camera_info_beside(self.topic)
         if camera_info is not None or beside in self._topics((_CAMERA_INFO,)):
             camera_info = self._choose('--camera-info', camera_info or beside, (_CAMERA_INFO,))
         else:
@@ -42,7 +47,7 @@ class BagCamera:
                 'another topic by --camera-info',
                 *(reader.path, beside),
             )
-        self._info_topic = camera_info
+        self.info_topic = camera_info
         self._infos: dict[tuple[int, int], list[tuple[int, Any]]] = {}
         self._sizes_told: set[tuple[int, int]] = set()
         if camera_info:
@@ -62,7 +67,7 @@ class BagCamera:
         Before the first it is the first; None, with one warning, if none has this size.
         """
         size = width, height
-        if self._info_topic and size not in self._sizes_told:
+        if self.info_topic and size not in self._sizes_told:
             self._sizes_told.add(size)
             self._tell_lack(size)
         known = self._infos.get(size)
@@ -72,14 +77,12 @@ class BagCamera:
         return known[max(0, following - 1)][1]
 
     def _read_infos(self, topic: str) -> None:
-        """Keep each info by its size, as it is and as info_of_picture makes it, like the node."""
+        """Keep all infos by their size, as the node does."""
         refused: list[ValueError] = []
         for message in self._reader.messages({topic}):
             try:
-                info = self._reader.parse(message)
-                self._keep(info)
-                if (of_picture := info_of_picture(info)) is not info:
-                    self._keep(of_picture)
+                for info in infos_of_pictures(self._reader.parse(message)):
+                    self._keep(info)
             except ValueError as error:
                 refused.append(error)
         if refused:
@@ -103,7 +106,7 @@ class BagCamera:
         else:
             return
         log.warning(
-            '%s: %s; no points, and no focal correction but by --f-px', self._info_topic, lack
+            '%s: %s; no points, and no focal correction but by --f-px', self.info_topic, lack
         )
 
     def _topics(self, types: tuple[str, ...]) -> list[str]:
@@ -118,6 +121,11 @@ class BagCamera:
             f'bag {self._reader.path} has {", ".join(topics) or "no topic"} of {kinds}; '
             f'name one of these by {option}{f", not {wanted}" if wanted else ""}'
         )
+
+
+def camera_info_beside(image: str) -> str:
+    """Name the CameraInfo of a topic of pictures as image_transport does."""
+    return image.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
 
 
 def intrinsics_of(info: Any) -> Intrinsics | None:

@@ -132,13 +132,15 @@ def render(
 
 def _keep_settings(folder: Path, camera: Intrinsics, ranges: Ranges, samples: int) -> None:
     """Write what a folder is rendered with beside its scenes, or compare it with what is there."""
-    path, wanted = folder / SETTINGS, {**asdict(camera), 'samples': samples, **asdict(ranges)}
-    # as they will be read
-    wanted = json.loads(json.dumps(wanted))
-    there, scene = wanted, next((folder / 'scenes').glob('*.csv'), None)
-    if scene is not None and path.is_file():
+    path, scene = folder / SETTINGS, next((folder / 'scenes').glob('*.csv'), None)
+    content = json.dumps({**asdict(camera), 'samples': samples, **asdict(ranges)}, indent=2) + '\n'
+    # as it will be read
+    wanted = json.loads(content)
+    if scene is None:
+        there = wanted
+    elif path.is_file():
         there = json.loads(path.read_text())
-    elif scene is not None:
+    else:
         there = wanted | _read_camera(folder, scene)
         log.warning('%s has no %s: only its camera can be compared', folder, SETTINGS)
     other = sorted(name for name in there.keys() | wanted if there.get(name) != wanted.get(name))
@@ -148,7 +150,7 @@ def _keep_settings(folder: Path, camera: Intrinsics, ranges: Ranges, samples: in
             f'{", ".join(str(wanted.get(n)) for n in other)}; give the same, or another folder'
         )
     if scene is None or not path.is_file():
-        path.write_text(json.dumps(wanted, indent=2) + '\n')
+        path.write_text(content)
 
 
 def _read_camera(folder: Path, scene: Path) -> dict[str, float]:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, NORMALISATIONS
 from mtl_perception.network.joint_network import TASKS
 
+from .losses import MEANS
+
 # what a key of a recipe may say, the default first if there is one
 CHOICES = {
     'normalisation': tuple(NORMALISATIONS),
     'depth_activation': tuple(DEPTH_ACTIVATIONS),
-    'loss_mean': ('pixels', 'pictures'),
+    'loss_mean': tuple(MEANS),
     'task_weights': ('fixed', 'uncertainty'),
     'passes': ('together', 'by_group'),
     'optimiser': ('adamw', 'sgd'),

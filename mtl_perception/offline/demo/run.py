@@ -14,7 +14,7 @@ from mtl_perception.offline.processes import (
     wait_for_text,
 )
 from mtl_perception.products import CAMERA_INFOS, TOPICS
-from mtl_perception.recordings.bag_camera import BagCamera
+from mtl_perception.recordings.bag_camera import BagCamera, camera_info_beside
 from mtl_perception.recordings.bags import BagReader, is_bag
 from mtl_perception.recordings.kitti import LEFT, read_drive
 from mtl_perception.recordings.kitti_to_bag import BagOptions, CAMERA_FRAMES, kitti_to_bag
@@ -25,7 +25,6 @@ _WRITTEN = (
     *('drive', 'recording', 'node.log', 'recorder.log', 'player.log'),
     *('demo.mp4', 'contact_sheet.png'),
 )
-_COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 # every product of a model of labels and depth
 OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
 
@@ -84,11 +83,12 @@ def _bag_of(options: argparse.Namespace) -> tuple[Path, _Camera]:
 def _camera_of(drive: Path, image: str | None, info: str | None) -> _Camera:
     """Find a camera in a bag. Raises ValueError if there is none, or which is meant is open."""
     with BagReader(drive) as bag:
-        topic = bag.topics[BagCamera(bag, image, info).topic]
-        info = info or topic.name.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
-        if info not in bag.topics:
-            raise ValueError(f'bag {drive} has no {info}; name another by --camera-info')
-        return _Camera(topic.name, info, topic.type == _COMPRESSED, topic.count)
+        camera = BagCamera(bag, image, info)
+        if camera.info_topic is None:
+            beside = camera_info_beside(camera.topic)
+            raise ValueError(f'bag {drive} has no {beside}; name another by --camera-info')
+        count = bag.topics[camera.topic].count
+        return _Camera(camera.topic, camera.info_topic, camera.compressed, count)
 
 
 def _play_and_record(

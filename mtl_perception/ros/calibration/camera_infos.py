@@ -6,7 +6,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from mtl_perception.geometry import Intrinsics, RayTable
-from mtl_perception.messages.camera_infos import info_of_picture, placed_info
+from mtl_perception.messages.camera_infos import infos_of_pictures, placed_info
 
 # should their sizes be garbage
 _SIZES_KEPT = 4
@@ -53,14 +53,12 @@ class CameraInfos:
         self._by_size: dict[tuple[int, int], Calibration] = {}
 
     def put(self, info: CameraInfo) -> None:
-        """Keep an info, as it is and as info_of_picture makes it.
+        """Keep an info by the sizes that its pictures may have.
 
-        Some drivers give binning or a region, and yet the size and the matrices of their pictures.
         Raises ValueError if its values cannot be a camera's.
         """
-        self._keep(info)
-        if (of_picture := info_of_picture(info)) is not info:
-            self._keep(of_picture)
+        for one in infos_of_pictures(info):
+            self._keep(one)
 
     def _keep(self, info: CameraInfo) -> None:
         size = info.width, info.height
