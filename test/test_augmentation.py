@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from functools import partial
+import math
 
 import pytest
 import torch
@@ -170,6 +171,26 @@ def test_a_small_picture_is_enlarged_to_the_crop(size: tuple[int, int]) -> None:
         rows_zoom = (len(down) - 1) / float(down[-1] - down[0])
         assert rows_zoom == pytest.approx(zoom_of(view)[0], rel=0.12)
         assert moved['depth'].shape == CROP
+
+
+def test_views_are_blurred_in_place_by_up_to_as_much_as_is_said() -> None:
+    edge = torch.zeros(3, HEIGHT, WIDTH, dtype=torch.uint8)
+    edge[:, :, WIDTH // 2 :] = 255
+    framing, view, widths = Framing((HEIGHT, WIDTH), (1.0, 1.0), 2.0), RandomView(), []
+    view.recolour = lambda picture: picture
+    for seed in range(40):
+        torch.manual_seed(seed)
+        shown, targets = view(edge, {'depth': edge[0].float() + 1}, framing)
+        torch.manual_seed(seed)
+        _, sharp = view(edge, {'depth': edge[0].float() + 1}, Framing((HEIGHT, WIDTH), (1.0, 1.0)))
+        assert torch.equal(targets['depth'], sharp['depth'])
+        # half way up the flank of a Gaussian's integral the slope is 1 / (deviation sqrt(2 pi))
+        line = shown[0, HEIGHT // 2].double()
+        assert abs(float(line.mean()) - 127.5) < 1
+        widths.append(255 / float(line.diff().abs().max()) / math.sqrt(2 * math.pi))
+    assert max(widths) < 2.1
+    assert max(widths) > 1.7
+    assert min(widths) < 0.6
 
 
 def test_colours_change_but_not_the_labels() -> None:

@@ -147,12 +147,15 @@ def test_geometry_overrules_the_networks_on_the_ground(tmp_path: Path, ensemble:
     (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, 'labels': labels}]))
     camera = Camera(350.0, 30.0)
     plain = Experts(ensemble, Caution(0.0, 0.0), camera=camera).complete(row)
-    implied = Experts(ensemble, Caution(0.0, 0.0), 1.5, camera).complete(row)
+    implied = Experts(ensemble, Caution(0.0, 0.0), True, 1.5, camera).complete(row)
     # the made network's depth is no plane: a level camera at 1.5 m it is
     rows = np.arange(50, HEIGHT)[:, None] * np.ones(WIDTH)
     np.testing.assert_allclose(implied.depth[50:], 350 * 1.5 / (rows - 30), rtol=1e-4)
     np.testing.assert_array_equal(implied.depth[:50], plain.depth[:50])
     assert np.abs(implied.depth[50:] / plain.depth[50:] - 1).mean() > 0.1
+    # of unknown height it says nothing
+    fitted = Experts(ensemble, Caution(0.0, 0.0), True, camera=camera).complete(row)
+    np.testing.assert_array_equal(fitted.depth, plain.depth)
 
 
 class TestRevision:
@@ -203,14 +206,14 @@ def test_gaps_of_a_sensor_are_filled_by_the_ground_that_it_measured(
     labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
     labels[:45] = SKY
     rows = np.maximum(np.arange(HEIGHT)[:, None] - 30.0, 1) * np.ones(WIDTH)
-    # a camera 2 m above the road; the option says 1.5
+    # a camera 2 m above the road, which nobody says
     plane = 350 * 2.0 / rows
     measured = np.where((rows > 15) & (np.arange(WIDTH) % 4 == 0), plane, np.nan)
     made = {'picture': PICTURE, 'labels': labels, 'depth': measured, **KNOWN}
     given = read_index(make_index(tmp_path / 'own', [made]))
     new = tmp_path / 'new'
     new.mkdir()
-    experts = Experts(ensemble, Caution(0.0, 0.0), camera_height_m=1.5)
+    experts = Experts(ensemble, Caution(0.0, 0.0), ground=True)
     write_index(given, given, experts, new, Wanted(dense=True))
     (row,) = read_index(new / 'index.csv')
     assert (row.label_source, row.depth_source) == ('human', EXPERT)
@@ -255,13 +258,14 @@ def test_experts_are_scored_where_somebody_knows_better(
     truth = np.where(rows > 10, 350 * 1.5 / rows / 1.1, np.nan)
     made = {'picture': PICTURE, 'labels': labels, 'depth': truth, **KNOWN}
     index = make_index(tmp_path, [made])
-    figures = agreement(Experts(ensemble, camera_height_m=1.5), read_index(index))['ground']
+    experts = Experts(ensemble, ground=True, camera_height_m=1.5)
+    figures = agreement(experts, read_index(index))['ground']
     assert figures.keys() == {'ground'}
     assert figures['ground']['abs_rel'] == pytest.approx(0.1, abs=0.01)
     assert figures['ground']['abs_rel_of_networks'] > 0.1
     assert 0.9 < figures['ground']['coverage'] <= 1
     taught = read_index(make_index(tmp_path / 'taught', [{**made, 'depth_source': TEACHER}]))
-    assert agreement(Experts(ensemble, camera_height_m=1.5), taught)['ground'] == {}
+    assert agreement(experts, taught)['ground'] == {}
 
 
 def test_the_command_scores_and_writes(
@@ -292,6 +296,22 @@ def test_the_command_scores_and_writes(
     assert f'--output {data} is a folder that is read' in capsys.readouterr().err
     with pytest.raises(ValueError, match='has no picture of mad; it has the sources made, other'):
         main([str(data), '--output', str(output), '--sources', 'mad'])
+
+
+def test_the_ground_alone_may_speak(tmp_path: Path, weights: str) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:60] = UNLABELLED
+    data = make_index(tmp_path, [{'picture': PICTURE, 'labels': labels}]).parent
+    camera = ['--camera', '350', '30', '--depth-confidence', '2', '--scales', '1']
+    known = {}
+    for name, options in (('fitted', ['--ground']), ('level', ['--camera-height', '1.5'])):
+        output = tmp_path / name
+        main([str(data), '--output', str(output), '--experts', weights, *camera, *options])
+        (row,) = read_index(output / 'index.csv')
+        known[name] = row.read_depth() > 0
+    # what a made network sees of the road is no plane
+    assert not known['fitted'].any()
+    np.testing.assert_array_equal(known['level'], labels == ROAD)
 
 
 def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: str) -> None:

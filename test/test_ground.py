@@ -3,7 +3,13 @@ from numpy.typing import NDArray
 import pytest
 
 from mtl_perception.label_space import label_space, UNLABELLED
-from mtl_perception.training.experts.ground import FAR_M, GAP_PX, GroundPlane, standing_depth
+from mtl_perception.training.experts.ground import (
+    BEHIND,
+    FAR_M,
+    GAP_PX,
+    GroundPlane,
+    standing_depth,
+)
 
 F_PX, ROW, COLUMN, HEIGHT_M = 300.0, 40.0, 80.0, 1.5
 SIZE = (120, 160)
@@ -62,8 +68,11 @@ def scene() -> NDArray[np.uint8]:
     return labels
 
 
-def depth_of(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return standing_depth(labels, NAMES, GroundPlane.level(F_PX, ROW, HEIGHT_M))
+def depth_of(
+    labels: NDArray[np.uint8], seen_m: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    seen_m = np.full(SIZE, 10, np.float32) if seen_m is None else seen_m
+    return standing_depth(labels, NAMES, GroundPlane.level(F_PX, ROW, HEIGHT_M), seen_m)
 
 
 def at_row(row: int) -> float:
@@ -86,6 +95,17 @@ def test_a_narrow_unlabelled_rim_counts_to_what_is_above_it() -> None:
     np.testing.assert_allclose(depth_of(labels)[50:80, 20:40], at_row(79 + GAP_PX), rtol=1e-5)
     labels[80 : 81 + GAP_PX, 20:40] = UNLABELLED
     assert np.isnan(depth_of(labels)[50:80, 20:40]).all()
+
+
+def test_what_is_seen_far_behind_a_thing_of_its_class_stays_unknown() -> None:
+    seen = np.full(SIZE, 10, np.float32)
+    seen[50:60, 20:40] = 1.1 * BEHIND * 10
+    seen[60:70, 20:40] = 0.9 * BEHIND * 10
+    depth = depth_of(scene(), seen)
+    assert np.isnan(depth[50:60, 20:40]).all()
+    np.testing.assert_allclose(depth[60:80, 20:40], at_row(79), rtol=1e-5)
+    # the ground is what it is, however far the road looks
+    np.testing.assert_array_equal(depth[80:], depth_of(scene())[80:])
 
 
 def test_what_hides_its_foot_stays_unknown() -> None:

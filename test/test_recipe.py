@@ -170,6 +170,10 @@ def test_keys_that_choose_name_what_there_is(key: str) -> None:
             'groups=[{sources: [a], per_batch: 1, zoom: [-1, 2]}]',
             'zoom is [-1, 2]; expected two',
         ),
+        (
+            'groups=[{sources: [a], per_batch: 1, blur_px: -1}]',
+            'blur_px is -1; expected a number, 0 or more',
+        ),
     ],
 )
 def test_what_a_key_cannot_say_is_refused_with_what_is_expected(change: str, words: str) -> None:

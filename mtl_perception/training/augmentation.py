@@ -14,7 +14,7 @@ Targets = dict[str, Tensor]
 
 
 class RandomView:
-    """Zoom, crop, flip and recolour.
+    """Zoom, crop, flip, blur and recolour.
 
     An enlarged picture is one of a longer focal length. Depth is therefore divided by the zoom,
     so that a network always answers for the focal length of its model card. Normals stay those of
@@ -69,7 +69,10 @@ class RandomView:
             moved['depth'] = moved['depth'] / zoom
         if flip and 'normals' in moved:
             moved['normals'][0].neg_()
-        return self.recolour(move(picture, InterpolationMode.BILINEAR)), moved
+        shown = move(picture, InterpolationMode.BILINEAR)
+        if framing.blur_px > 0:
+            shown = _blur(shown, framing.blur_px * float(torch.rand(())))
+        return self.recolour(shown), moved
 
     def _begins(
         self, length: int, window: int, zoom: float, principal: float | None
@@ -92,6 +95,15 @@ def _draw_zoom(size: Sequence[int], framing: Framing) -> float:
         low, high = fitting, 1.4 * fitting
     low = max(low, fitting)
     return low * math.exp(float(torch.rand(())) * math.log(high / low))
+
+
+def _blur(picture: Tensor, deviation_px: float) -> Tensor:
+    # three deviations to each side; what is far below a pixel changes nothing
+    kernel = 2 * math.ceil(3 * deviation_px) + 1
+    blurred: Tensor = functional.gaussian_blur(
+        picture, [kernel, kernel], [max(deviation_px, 1e-3)]
+    )
+    return blurred
 
 
 def _draw(first: int, last: int) -> int:

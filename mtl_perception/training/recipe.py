@@ -19,10 +19,14 @@ from .recipe_values import CHOICES, read_value
 
 
 class Framing(NamedTuple):
-    """What views show: their height and width in pixels, and the range by which they enlarge."""
+    """What views show: height and width in pixels, the range by which they enlarge, and how soft.
+
+    They are blurred by Gaussians of up to `blur_px` standard deviation.
+    """
 
     crop: tuple[int, int]
     zoom: tuple[float, float]
+    blur_px: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Group:
     """Sources that share a quota of every batch.
 
     Only pictures with annotations for all the tasks in `needs` count; `crop` and `zoom` are
-    instead of the recipe's.
+    instead of the recipe's, `blur_px` is Framing's.
     """
 
     sources: tuple[str, ...]
@@ -38,6 +42,7 @@ class Group:
     needs: tuple[str, ...] = ()
     crop: tuple[int, int] | None = None
     zoom: tuple[float, float] | None = None
+    blur_px: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,10 @@ class Recipe:
 
     def framings(self) -> list[Framing]:
         """Give what the views of each group show."""
-        return [Framing(g.crop or self.crop, g.zoom or self.zoom) for g in self.groups]
+        return [
+            Framing(group.crop or self.crop, group.zoom or self.zoom, group.blur_px)
+            for group in self.groups
+        ]
 
     def values(self) -> dict[str, Any]:
         """Give the keys and values as a file has them, for recipe_from."""

@@ -76,6 +76,7 @@ _KINDS = {
     'loss_weights': _Kind('numbers by task', _by_task, bool),
     'crop': _SIZE,
     'zoom': _RANGE,
+    'blur_px': _AMOUNT,
     'steps': _COUNT,
     'warmup_steps': _NATURAL,
     'encoder_rate': _AMOUNT,

@@ -29,10 +29,10 @@ def agreement(experts: Experts, rows: Sequence[AnnotatedPicture]) -> dict[str, A
     for row in tqdm([row.without_teachers() for row in rows], unit='picture', desc='scoring'):
         opinion = ensemble.ask(row.read_picture())
         scoring.add(row, Prediction(opinion.labels, None, opinion.depth, None))
-        if experts.camera_height_m is not None and opinion.depth is not None:
+        if experts.ground and opinion.depth is not None:
             ground.add(row, opinion.depth)
     figures: dict[str, Any] = {'networks': scoring.report()}
-    return figures if experts.camera_height_m is None else {**figures, 'ground': ground.summary()}
+    return {**figures, 'ground': ground.summary()} if experts.ground else figures
 
 
 class _GroundErrors:

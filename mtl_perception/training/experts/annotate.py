@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return Experts(
             Ensemble(weights, options.scales, options.device),
             Caution(options.labels_confidence, options.depth_confidence),
+            options.ground or options.camera_height is not None,
             options.camera_height,
             Camera(*options.camera) if options.camera else None,
         )
@@ -189,10 +190,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--score-split', default='val', help='rows to score the experts on')
     parser.add_argument('--sources', nargs='+', default=(), help='complete only these')
     parser.add_argument(
+        *('--ground',),
+        action='store_true',
+        help='the ground, where it can be fitted to a sensor or the experts, implies depth, too',
+    )
+    parser.add_argument(
         *('--camera-height',),
         type=float,
         metavar='M',
-        help='metres above the road that all cameras are at: the ground implies depth, too',
+        help='metres above the road that all cameras are at: there the ground lies elsewhere',
     )
     parser.add_argument(
         *('--camera',),
@@ -210,7 +216,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         *('--dense',), action='store_true', help="fill the gaps of a sensor's depth"
     )
     parser.add_argument('--labels-confidence', type=float, default=Caution.labels)
-    parser.add_argument('--depth-confidence', type=float, default=Caution.depth)
+    parser.add_argument(
+        *('--depth-confidence',),
+        type=float,
+        default=Caution.depth,
+        help='above 1: no depth but what the ground implies and sensors measured',
+    )
     parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
     options = parser.parse_args(arguments)
     if any(

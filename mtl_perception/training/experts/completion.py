@@ -34,12 +34,14 @@ class Caution:
 class Experts:
     """Networks, and the geometry of the ground that a camera drives on.
 
-    `camera_height_m` is the camera's above that ground, None for no geometry; `camera` stands in
-    for that of pictures of which it is not known, None for no depth there.
+    `ground`: let it imply depth, where it can be fitted; where it cannot, it lies level at
+    `camera_height_m` below the camera, None for nowhere. `camera` stands in for that of pictures
+    of which it is not known, None for no depth there.
     """
 
     ensemble: Ensemble
     caution: Caution = Caution()
+    ground: bool = False
     camera_height_m: float | None = None
     camera: Camera | None = None
 
@@ -70,7 +72,7 @@ class Experts:
         if camera and opinion.depth is not None and opinion.depth_confidence is not None:
             depth = self.metric(opinion.depth, camera)
             measured = row.without_teachers().read_depth()
-            implied = self.ground_depth(seen, depth if measured is None else measured, camera)
+            implied = self.ground_depth(seen, depth, camera, measured)
             unsure = (opinion.depth_confidence < self.caution.depth) | self._among(seen, ('sky',))
             depth[unsure] = np.nan
             for better in (implied, measured):
@@ -108,18 +110,28 @@ class Experts:
         return only_class(label_space(own).allowed_classes(self.ensemble.label_space)[labels])
 
     def ground_depth(
-        self, labels: NDArray[np.uint8] | None, depth_m: NDArray[np.float32], camera: Camera
+        self,
+        labels: NDArray[np.uint8] | None,
+        depth_m: NDArray[np.float32],
+        camera: Camera,
+        measured_m: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Give the depth that the ground implies, NaN where it says nothing.
 
-        The ground is fitted to depth_m, else level below the camera.
+        The ground is fitted to what a sensor measured, if it did, else to the networks' depth_m;
+        where it cannot be, it is level below the camera, if that one's height is known.
         """
-        if labels is None or self.camera_height_m is None:
-            return np.full_like(depth_m, np.nan)
-        plane = GroundPlane.fit(depth_m, self.is_ground(labels))
-        if plane is None:
+        nothing = np.full_like(depth_m, np.nan)
+        if labels is None or not self.ground:
+            return nothing
+        known = depth_m if measured_m is None else measured_m
+        plane = GroundPlane.fit(known, self.is_ground(labels))
+        if plane is None and self.camera_height_m is not None:
             plane = GroundPlane.level(camera.f_px, camera.principal_row, self.camera_height_m)
-        return standing_depth(labels, label_space(self.ensemble.label_space).names, plane)
+        if plane is None:
+            return nothing
+        names = label_space(self.ensemble.label_space).names
+        return standing_depth(labels, names, plane, depth_m)
 
     def is_ground(self, labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Find the pixels of labels in the experts' space that are ground."""

@@ -21,6 +21,8 @@ FIT_PIXELS, FIT_SHARE, FIT_ERROR = 200, 0.6, 0.1
 ITERATIONS = 8
 # labels made by networks leave the rims of things out
 GAP_PX = 6
+# what looks so much farther away than the foot below it is another thing, which the first hides
+BEHIND = 1.5
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,18 @@ class GroundPlane:
 
 
 def standing_depth(
-    labels: NDArray[np.uint8], names: Collection[str], plane: GroundPlane
+    labels: NDArray[np.uint8],
+    names: Collection[str],
+    plane: GroundPlane,
+    seen_m: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Give the depth (H, W) in metres that labels and the ground's plane imply, NaN elsewhere.
 
     `names` are those of the ids. Ground has the plane's depth. Where in a column of pixels a thing
     ends on ground, all of it in that column has the depth of its lowest pixel: it is upright. A
     narrow unlabelled rim counts to what is above it. What is cut off by the picture's edge or
-    hidden below stays unknown.
+    hidden below stays unknown, and so does what `seen_m`, a rough depth (H, W), has far behind
+    its lowest pixel: another thing of its class.
     """
     known = list(names)
     labels = _without_rims(labels)
@@ -84,7 +90,8 @@ def standing_depth(
     below = np.minimum(foot + 1, len(labels) - 1)
     on_ground = standing & (foot < len(labels) - 1) & ground[below, columns]
     depth = plane.depth(np.where(on_ground, foot, rows), np.asarray(columns))
-    depth[~(ground | on_ground) | ~(depth < FAR_M)] = np.nan
+    behind = seen_m > BEHIND * np.take_along_axis(seen_m, foot, 0)
+    depth[~(ground | on_ground & ~behind) | ~(depth < FAR_M)] = np.nan
     return depth
 
 
