@@ -16,6 +16,7 @@ from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.experts.agreement import agreement
 from mtl_perception.training.experts.annotate import main, Wanted, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
+from mtl_perception.training.experts.ground import FAR_M
 from mtl_perception.training.experts.networks import Ensemble
 
 TASKS = {'segmentation': 8, 'depth': 1}
@@ -266,6 +267,13 @@ def test_experts_are_scored_where_somebody_knows_better(
     assert 0.9 < figures['ground']['coverage'] <= 1
     taught = read_index(make_index(tmp_path / 'taught', [{**made, 'depth_source': TEACHER}]))
     assert agreement(experts, taught)['ground'] == {}
+    # a teacher's labels do not count: the networks' own do
+    machine = read_index(make_index(tmp_path / 'machine', [{**made, 'label_source': TEACHER}]))
+    bold = Experts(ensemble, Caution(0.0, 0.0), ground=True, camera_height_m=1.5)
+    found = agreement(bold, machine)['ground']['ground']
+    seen = np.isin(ensemble.ask(PICTURE).labels, (ROAD, SIDEWALK)) & (350 * 1.5 / rows < FAR_M)
+    assert 0 < found['coverage'] < figures['ground']['coverage']
+    assert found['coverage'] == pytest.approx((seen & (truth > 0)).sum() / (truth > 0).sum())
 
 
 def test_the_command_scores_and_writes(

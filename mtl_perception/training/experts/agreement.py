@@ -12,6 +12,7 @@ from mtl_perception.offline.evaluate import Scale, Scoring
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
 from .completion import Experts
+from .networks import Opinion
 
 KINDS = ('ground', 'standing')
 
@@ -20,17 +21,17 @@ def agreement(experts: Experts, rows: Sequence[AnnotatedPicture]) -> dict[str, A
     """Score the experts on what people labelled and sensors measured.
 
     'networks' is a report of offline.evaluate. 'ground', where geometry is asked for, is of the
-    depth that the ground implies, fitted to the networks' depth: for the ground and for what
-    stands on it, AbsRel, that of the networks on the same pixels, and the share that these pixels
-    are of those of known depth.
+    depth that the ground implies, fitted to the networks' depth, by labels of people or else of
+    the networks: for the ground and for what stands on it, AbsRel, that of the networks on the
+    same pixels, and the share that these pixels are of those of known depth.
     """
     ensemble, ground = experts.ensemble, _GroundErrors(experts)
     scoring = Scoring(Scale(ensemble.label_space, ensemble.training_f_px))
     for row in tqdm([row.without_teachers() for row in rows], unit='picture', desc='scoring'):
         opinion = ensemble.ask(row.read_picture())
         scoring.add(row, Prediction(opinion.labels, None, opinion.depth, None))
-        if experts.ground and opinion.depth is not None:
-            ground.add(row, opinion.depth)
+        if experts.ground:
+            ground.add(row, opinion)
     figures: dict[str, Any] = {'networks': scoring.report()}
     return {**figures, 'ground': ground.summary()} if experts.ground else figures
 
@@ -43,13 +44,14 @@ class _GroundErrors:
         self._errors: dict[str, list[NDArray[np.float32]]] = {kind: [] for kind in KINDS}
         self._known = 0
 
-    def add(self, row: AnnotatedPicture, depth: NDArray[np.float32]) -> None:
-        """Count a picture and the networks' depth, for their focal length."""
-        experts = self._experts
-        labels, truth, camera = experts.known_labels(row), row.read_depth(), experts.camera_of(row)
-        if labels is None or truth is None or camera is None:
+    def add(self, row: AnnotatedPicture, opinion: Opinion) -> None:
+        """Count a picture, of which the networks have an opinion."""
+        experts, truth = self._experts, row.read_depth()
+        labels = experts.seen_labels(row, experts.settled_labels(row, opinion))
+        camera = experts.camera_of(row)
+        if labels is None or opinion.depth is None or truth is None or camera is None:
             return
-        found = experts.metric(depth, camera)
+        found = experts.metric(opinion.depth, camera)
         implied, ground = experts.ground_depth(labels, found, camera), experts.is_ground(labels)
         self._known += int((truth > 0).sum())
         for kind, pixels in zip(KINDS, (ground, ~ground), strict=True):

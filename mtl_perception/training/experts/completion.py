@@ -60,15 +60,8 @@ class Experts:
         what a sensor measured stays, and is what the ground is fitted to.
         """
         opinion, camera = self.ensemble.ask(row.read_picture()), self.camera_of(row)
-        labels = opinion.labels
-        if labels is not None and opinion.labels_confidence is not None:
-            unsure = opinion.labels_confidence < self.caution.labels
-            labels = np.where(unsure, np.uint8(UNLABELLED), labels)
-            if row.label_source in TEACHERS:
-                labels = self._settle(row, labels)
-        depth, seen = None, self.known_labels(row)
-        if labels is not None and (seen is None or row.label_source in TEACHERS):
-            seen = labels
+        labels, depth = self.settled_labels(row, opinion), None
+        seen = self.seen_labels(row, labels)
         if camera and opinion.depth is not None and opinion.depth_confidence is not None:
             depth = self.metric(opinion.depth, camera)
             measured = row.without_teachers().read_depth()
@@ -79,6 +72,22 @@ class Experts:
                 if better is not None:
                     depth = np.where(np.isnan(better), depth, better)
         return Opinion(labels, opinion.labels_confidence, depth, opinion.depth_confidence)
+
+    def seen_labels(
+        self, row: AnnotatedPicture, settled: NDArray[np.uint8] | None
+    ) -> NDArray[np.uint8] | None:
+        """Give what geometry goes by: what people labelled, else settled_labels, else its own."""
+        known = self.known_labels(row)
+        own = known is not None and row.label_source not in TEACHERS
+        return known if own or settled is None else settled
+
+    def settled_labels(self, row: AnnotatedPicture, opinion: Opinion) -> NDArray[np.uint8] | None:
+        """Give the experts' labels, 255 where they are in doubt or contradict a teacher."""
+        if opinion.labels is None or opinion.labels_confidence is None:
+            return None
+        unsure = opinion.labels_confidence < self.caution.labels
+        labels = np.where(unsure, np.uint8(UNLABELLED), opinion.labels)
+        return self._settle(row, labels) if row.label_source in TEACHERS else labels
 
     def _settle(self, row: AnnotatedPicture, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Join what a teacher and the experts say, 255 where they contradict each other.
