@@ -11,13 +11,18 @@ import pytest
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space, UNLABELLED
 from mtl_perception.offline.evaluate import Scale, score
-from mtl_perception.recordings.annotations.annotated_picture import EXPERT, TEACHER, TEACHERS
+from mtl_perception.recordings.annotations.annotated_picture import (
+    AnnotatedPicture,
+    EXPERT,
+    TEACHER,
+    TEACHERS,
+)
 from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.experts.agreement import agreement
 from mtl_perception.training.experts.annotate import main, Wanted, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
 from mtl_perception.training.experts.ground import FAR_M
-from mtl_perception.training.experts.networks import Ensemble
+from mtl_perception.training.experts.networks import Ensemble, Opinion
 
 TASKS = {'segmentation': 8, 'depth': 1}
 HEIGHT, WIDTH = 93, 157
@@ -123,6 +128,33 @@ def test_missing_annotations_are_written_and_own_ones_stay(
         written = list(csv.DictReader(file))
     confidence = cv2.imread(str(output / written[1]['labels_confidence']), cv2.IMREAD_UNCHANGED)
     np.testing.assert_allclose(confidence / 255, asked.labels_confidence, atol=0.5 / 255 + 1e-6)
+
+
+def test_pictures_that_were_annotated_are_not_asked_about_again(
+    tmp_path: Path, ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = read_index(make_index(tmp_path / 'own', [{'picture': PICTURE}] * 3))
+    output, asked = tmp_path / 'new', []
+    output.mkdir()
+    experts = Experts(ensemble, Caution(0.0, 0.0))
+    ask = Experts.complete
+
+    def asked_until_the_power_fails(self: Experts, row: AnnotatedPicture) -> Opinion:
+        asked.append(row)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return ask(self, row)
+
+    monkeypatch.setattr(Experts, 'complete', asked_until_the_power_fails)
+    with pytest.raises(KeyboardInterrupt):
+        write_index(rows, rows, experts, output)
+    write_index(rows, rows, experts, output)
+    assert len(asked) == 4
+    labels = [row.read_labels() for row in read_index(output / 'index.csv')]
+    for mask in labels:
+        np.testing.assert_array_equal(mask, ensemble.ask(PICTURE).labels)
+    with pytest.raises(ValueError, match='was annotated with caution'):
+        write_index(rows, rows, Experts(ensemble), output)
 
 
 def test_what_the_experts_doubt_is_left_out(tmp_path: Path, ensemble: Ensemble) -> None:

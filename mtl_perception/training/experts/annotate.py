@@ -8,7 +8,7 @@ person or a sensor knows better. With `--revise` and `--dense` they also mend wh
 import argparse
 from collections.abc import Callable, Sequence
 import csv
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import json
 import logging
 import os
@@ -39,6 +39,7 @@ from mtl_perception.recordings.layouts.catalogue import check_sources, read_all
 
 from .agreement import agreement
 from .completion import Camera, Caution, Experts
+from .journal import Journal
 from .networks import Ensemble, SCALES
 
 log = logging.getLogger(__name__)
@@ -108,12 +109,21 @@ def write_index(
     output: Path,
     wanted: Wanted = Wanted(),
 ) -> None:
-    """Write the index.csv of a folder: all rows, and what is wanted of the experts for some."""
+    """Write the index.csv of a folder: all rows, and what is wanted of the experts for some.
+
+    A run that was cut off goes on. Raises ValueError if it was begun with other settings.
+    """
     asked = [row for row in meant if wanted.labels(row) or wanted.depth(row)]
-    added = {
-        id(row): _added(row, experts, output, f'{number:06}.png', wanted)
-        for number, row in enumerate(tqdm(asked, unit='picture', desc='annotating'))
-    }
+    journal = Journal(output / 'journal.jsonl', {**experts.settings(), **asdict(wanted)})
+    added = {}
+    for number, row in enumerate(tqdm(asked, unit='picture', desc='annotating')):
+        name = f'{number:06}'
+        picture = f'{name} {row.picture.name}'
+        columns = journal.columns(picture)
+        if columns is None:
+            columns = _added(row, experts, output, f'{name}.png', wanted)
+            journal.add(picture, columns)
+        added[id(row)] = columns
     with (output / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*COLUMNS, *OPTIONAL_COLUMNS, *CONFIDENCES])
         writer.writeheader()

@@ -1,6 +1,7 @@
 """What experts add to a picture of which some annotations are missing."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,17 @@ class Experts:
     ground: bool = False
     camera_height_m: float | None = None
     camera: Camera | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Give all that decides their word, as JSON has it."""
+        return {
+            'weights': [card.sha256 for card, _ in self.ensemble.members],
+            'scales': [*self.ensemble.scales],
+            'caution': asdict(self.caution),
+            'ground': self.ground,
+            'camera_height_m': self.camera_height_m,
+            'camera': self.camera and asdict(self.camera),
+        }
 
     def camera_of(self, row: AnnotatedPicture) -> Camera | None:
         """Give the camera of a picture; what is not known of it, by what stands in."""
