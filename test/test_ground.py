@@ -52,6 +52,18 @@ def test_a_tilted_plane_is_found_among_wrong_depths(outliers: float) -> None:
     np.testing.assert_allclose(plane.depth(rows, columns), truth[ground], rtol=0.02)
 
 
+@pytest.mark.parametrize('normal', [(0.0, 1.0, 0.0), (0.06, 0.99, 0.12)])
+def test_a_plane_at_a_known_height_keeps_its_lie(normal: tuple[float, float, float]) -> None:
+    unit = tuple(np.array(normal) / np.linalg.norm(normal))
+    truth = plane_depth(unit)
+    # seen a fifth too far away
+    plane = GroundPlane.fit(1.2 * truth, np.ones(SIZE, bool))
+    assert plane is not None
+    depth = plane.at_height(F_PX, (COLUMN, ROW), HEIGHT_M).depth(*np.indices(SIZE))
+    near = truth < 30
+    np.testing.assert_allclose(depth[near], truth[near], rtol=1e-3)
+
+
 def test_what_is_no_plane_or_hardly_seen_is_refused() -> None:
     ground = np.ones(SIZE, bool)
     noise = np.random.default_rng(1).uniform(3, 30, SIZE).astype(np.float32)

@@ -21,7 +21,7 @@ def agreement(experts: Experts, rows: Sequence[AnnotatedPicture]) -> dict[str, A
     """Score the experts on what people labelled and sensors measured.
 
     'networks' is a report of offline.evaluate. 'ground', where geometry is asked for, is of the
-    depth that the ground implies, fitted to the networks' depth, by labels of people or else of
+    depth that the ground implies, as the networks see it, by labels of people or else of
     the networks: for the ground and for what stands on it, AbsRel, that of the networks on the
     same pixels, and the share that these pixels are of those of known depth.
     """
@@ -30,10 +30,10 @@ def agreement(experts: Experts, rows: Sequence[AnnotatedPicture]) -> dict[str, A
     for row in tqdm([row.without_teachers() for row in rows], unit='picture', desc='scoring'):
         opinion = ensemble.ask(row.read_picture())
         scoring.add(row, Prediction(opinion.labels, None, opinion.depth, None))
-        if experts.ground:
+        if experts.camera_height_m is not None:
             ground.add(row, opinion)
     figures: dict[str, Any] = {'networks': scoring.report()}
-    return {**figures, 'ground': ground.summary()} if experts.ground else figures
+    return figures if experts.camera_height_m is None else {**figures, 'ground': ground.summary()}
 
 
 class _GroundErrors:

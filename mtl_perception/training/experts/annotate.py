@@ -75,7 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return Experts(
             Ensemble(weights, options.scales, options.device),
             Caution(options.labels_confidence, options.depth_confidence),
-            options.ground or options.camera_height is not None,
             options.camera_height,
             Camera(*options.camera) if options.camera else None,
         )
@@ -200,15 +199,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--score-split', default='val', help='rows to score the experts on')
     parser.add_argument('--sources', nargs='+', default=(), help='complete only these')
     parser.add_argument(
-        *('--ground',),
-        action='store_true',
-        help='the ground, where it can be fitted to a sensor or the experts, implies depth, too',
-    )
-    parser.add_argument(
         *('--camera-height',),
         type=float,
         metavar='M',
-        help='metres above the road that all cameras are at: there the ground lies elsewhere',
+        help='metres above the road that all cameras are at: the ground implies depth, too',
     )
     parser.add_argument(
         *('--camera',),

@@ -35,14 +35,12 @@ class Caution:
 class Experts:
     """Networks, and the geometry of the ground that a camera drives on.
 
-    `ground`: let it imply depth, where it can be fitted; where it cannot, it lies level at
-    `camera_height_m` below the camera, None for nowhere. `camera` stands in for that of pictures
-    of which it is not known, None for no depth there.
+    `camera_height_m` is the camera's above that ground, None for no geometry; `camera` stands in
+    for that of pictures of which it is not known, None for no depth there.
     """
 
     ensemble: Ensemble
     caution: Caution = Caution()
-    ground: bool = False
     camera_height_m: float | None = None
     camera: Camera | None = None
 
@@ -52,7 +50,6 @@ class Experts:
             'weights': [card.sha256 for card, _ in self.ensemble.members],
             'scales': [*self.ensemble.scales],
             'caution': asdict(self.caution),
-            'ground': self.ground,
             'camera_height_m': self.camera_height_m,
             'camera': self.camera and asdict(self.camera),
         }
@@ -139,18 +136,19 @@ class Experts:
     ) -> NDArray[np.float32]:
         """Give the depth that the ground implies, NaN where it says nothing.
 
-        The ground is fitted to what a sensor measured, if it did, else to the networks' depth_m;
-        where it cannot be, it is level below the camera, if that one's height is known.
+        The ground is fitted to what a sensor measured; else it lies as the networks' depth_m has
+        it, but as far below the camera as it is known to be; else level.
         """
-        nothing = np.full_like(depth_m, np.nan)
-        if labels is None or not self.ground:
-            return nothing
+        if labels is None or self.camera_height_m is None:
+            return np.full_like(depth_m, np.nan)
         known = depth_m if measured_m is None else measured_m
         plane = GroundPlane.fit(known, self.is_ground(labels))
-        if plane is None and self.camera_height_m is not None:
-            plane = GroundPlane.level(camera.f_px, camera.principal_row, self.camera_height_m)
         if plane is None:
-            return nothing
+            plane = GroundPlane.level(camera.f_px, camera.principal_row, self.camera_height_m)
+        elif measured_m is None:
+            # the middle column stands for the principal one
+            centre = labels.shape[1] / 2, camera.principal_row
+            plane = plane.at_height(camera.f_px, centre, self.camera_height_m)
         names = label_space(self.ensemble.label_space).names
         return standing_depth(labels, names, plane, depth_m)
 

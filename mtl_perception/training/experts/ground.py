@@ -57,6 +57,19 @@ class GroundPlane:
         found = cls(np.asarray(slopes, np.float64))
         return found if np.mean(error < FIT_ERROR) >= FIT_SHARE else None
 
+    def at_height(
+        self, f_px: float, centre: tuple[float, float], height_m: float
+    ) -> 'GroundPlane':
+        """Give the parallel plane at a height below the camera; centre is (column, row) in pixels.
+
+        What networks see of an unknown camera's ground lies right, but at a distance of its own.
+        """
+        across, down, ahead = self.slopes
+        ahead = ahead + across * centre[0] + down * centre[1]
+        # the plane's normal, in a camera's frame, divided by its distance
+        distance_m = 1 / np.linalg.norm([across * f_px, down * f_px, ahead])
+        return GroundPlane(self.slopes * distance_m / height_m)
+
     def depth(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:
         """Give the depth of the plane in metres at pixels, NaN above its horizon."""
         inverse = self.slopes[0] * columns + self.slopes[1] * rows + self.slopes[2]
