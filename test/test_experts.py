@@ -328,6 +328,10 @@ def test_the_command_scores_and_writes(
     assert [row.source for row in rows] == ['made', 'other', 'made']
     assert [row.labels is not None for row in rows] == [True, False, True]
     assert (rows[2].read_labels() < 8).all()
+    (output / 'agreement.json').write_text('kept')
+    with pytest.raises(ValueError, match='was annotated with caution'):
+        main([str(data), '--output', str(output), *arguments])
+    assert (output / 'agreement.json').read_text() == 'kept'
     with pytest.raises(SystemExit):
         main([str(data), '--output', str(data), *arguments])
     assert f'--output {data} is a folder that is read' in capsys.readouterr().err

@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     rows = read_all(options.data)
     check_sources(options.sources, rows, ' '.join(options.data))
+    # refuses other settings before anything is asked or overwritten
+    _journal(options.output, experts, wanted)
     meant = [row for row in rows if not options.sources or row.source in options.sources]
     known = [row for row in meant if row.split == options.score_split]
     figures = agreement(experts, known)
@@ -113,7 +115,7 @@ def write_index(
     A run that was cut off goes on. Raises ValueError if it was begun with other settings.
     """
     asked = [row for row in meant if wanted.labels(row) or wanted.depth(row)]
-    journal = Journal(output / 'journal.jsonl', {**experts.settings(), **asdict(wanted)})
+    journal = _journal(output, experts, wanted)
     added = {}
     for number, row in enumerate(tqdm(asked, unit='picture', desc='annotating')):
         name = f'{number:06}'
@@ -129,6 +131,10 @@ def write_index(
         for number, row in enumerate(rows):
             own = _own(row, output, f'own_{number:06}.png')
             writer.writerow({**own, **added.get(id(row), {})})
+
+
+def _journal(output: Path, experts: Experts, wanted: Wanted) -> Journal:
+    return Journal(output / 'journal.jsonl', {**experts.settings(), **asdict(wanted)})
 
 
 def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
