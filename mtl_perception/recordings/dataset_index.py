@@ -1,8 +1,10 @@
 """Indexes of annotated pictures: one CSV row a picture, any annotation may be missing."""
 
+from collections.abc import Mapping
 import csv
 import math
 from pathlib import Path
+from typing import Any
 
 from .annotations.annotated_picture import AnnotatedPicture
 from .annotations.label_files import LabelFile
@@ -18,6 +20,7 @@ from .annotations.picture_files import (
 __all__ = [
     'COLUMNS',
     'OPTIONAL_COLUMNS',
+    'check_settings',
     'encode_depth',
     'encode_normals',
     'read_index',
@@ -29,6 +32,21 @@ COLUMNS = (
 )
 # columns that an index may lack
 OPTIONAL_COLUMNS = ('normals',)
+
+
+def check_settings(
+    folder: Path, was: str, there: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Raise ValueError unless what a folder was made with is what it is to go on with.
+
+    `was` is the word for that: rendered, annotated.
+    """
+    other = sorted(name for name in there.keys() | wanted if there.get(name) != wanted.get(name))
+    if other:
+        raise ValueError(
+            f'{folder} was {was} with {", ".join(f"{n} {there.get(n)}" for n in other)}, not '
+            f'{", ".join(str(wanted.get(n)) for n in other)}; give the same, or another folder'
+        )
 
 
 def read_index(path: Path) -> list[AnnotatedPicture]:

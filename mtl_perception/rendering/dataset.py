@@ -22,6 +22,7 @@ from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
 from mtl_perception.recordings.annotations.picture_files import PictureFile, write_image
 from mtl_perception.recordings.dataset_index import (
+    check_settings,
     COLUMNS,
     encode_depth,
     encode_normals,
@@ -143,12 +144,7 @@ def _keep_settings(folder: Path, camera: Intrinsics, ranges: Ranges, samples: in
     else:
         there = wanted | _read_camera(folder, scene)
         log.warning('%s has no %s: only its camera can be compared', folder, SETTINGS)
-    other = sorted(name for name in there.keys() | wanted if there.get(name) != wanted.get(name))
-    if other:
-        raise ValueError(
-            f'{folder} was rendered with {", ".join(f"{n} {there.get(n)}" for n in other)}, not '
-            f'{", ".join(str(wanted.get(n)) for n in other)}; give the same, or another folder'
-        )
+    check_settings(folder, 'rendered', there, wanted)
     if scene is None or not path.is_file():
         path.write_text(content)
 

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mtl_perception.recordings.dataset_index import check_settings
+
 
 class Journal:
     """A file of JSON lines: the settings, then the columns that each picture was given."""
@@ -21,14 +23,7 @@ class Journal:
         path.write_text('\n'.join(lines) + '\n')
         # as it was read
         begun, wanted = json.loads(lines[0]), json.loads(json.dumps(settings))
-        other = sorted(key for key in begun.keys() | wanted if begun.get(key) != wanted.get(key))
-        if other:
-            before = ', '.join(f'{key} {begun.get(key)}' for key in other)
-            now = ', '.join(str(wanted.get(key)) for key in other)
-            raise ValueError(
-                f'{path.parent} was annotated with {before}, not {now}; '
-                'give the same, or another folder'
-            )
+        check_settings(path.parent, 'annotated', begun, wanted)
         self._columns: dict[str, dict[str, Any]] = dict(map(json.loads, lines[1:]))
 
     def columns(self, picture: str) -> dict[str, Any] | None:
