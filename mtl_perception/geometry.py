@@ -57,6 +57,15 @@ class Intrinsics:
                 )
         return None
 
+    @classmethod
+    def square(cls, f_px: float, cy_px: float, size: tuple[int, int]) -> 'Intrinsics':
+        """Take those of square pixels in a picture of a size (height, width).
+
+        The middle column stands for the principal one, of which nobody told.
+        """
+        height, width = size
+        return cls(f_px, f_px, (width - 1) / 2, cy_px, width, height)
+
     def scaled(self, width: int, height: int) -> 'Intrinsics':
         """Give the intrinsics of the picture resized to another size.
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from mtl_perception.ros.calibration.scale_check import Scale
+from mtl_perception.ros.calibration.scale import Scale
 from mtl_perception.ros.health.causes import CameraState
 from mtl_perception.ros.health.measurements import Counters, Interval, Summary
 from mtl_perception.ros.parameters import Parameters

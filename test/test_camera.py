@@ -3,6 +3,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from mtl_perception.engine import output_size, Prediction
+from mtl_perception.geometry import Intrinsics
+from mtl_perception.ground import GroundPlane
+from mtl_perception.label_space import label_space
+from mtl_perception.ros.calibration import scale
 from mtl_perception.ros.camera import Camera
 from mtl_perception.ros.health.causes import causes_of
 from mtl_perception.ros.parameters import Parameters
@@ -22,6 +27,7 @@ from mtl_perception.ros.pipeline.pipeline import Pipeline
 
 WIDTH, HEIGHT = 8, 4
 LABELS, INFO = 'segmentation/labels', 'segmentation/camera_info'
+DEPTH = 'depth/image'
 
 
 CARD = SimpleNamespace(tasks=('segmentation',), label_space='road8', training_f_px=None)
@@ -49,11 +55,16 @@ class FakeEngine:
 class Bench(Client):
     """A camera on the node of this process, which also feeds it."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        predict_batch: Callable[..., list[Prediction]] | None = None,
+        card: Any = CARD,
+        parameters: Callable[[], Parameters] = Parameters,
+    ) -> None:
         super().__init__()
         self.engine = FakeEngine()
-        self.pipeline = Pipeline(self.engine.predict_batch, 1, lambda: 0.0)
-        self.camera = Camera(self.node, CARD, Parameters)
+        self.pipeline = Pipeline(predict_batch or self.engine.predict_batch, 1, lambda: 0.0)
+        self.camera = Camera(self.node, card, parameters)
         self.images = self.node.create_publisher(Image, 'image', 10)
         self.infos = self.node.create_publisher(CameraInfo, 'camera_info', 10)
         self.camera.start(self.pipeline.put)
@@ -63,15 +74,16 @@ class Bench(Client):
         self.camera.stop()
         self.pipeline.close()
 
-    def send(self, number: int) -> None:
+    def send(self, number: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+        height, width = size
         self.images.publish(
             Image(
                 header=Header(frame_id=str(number)),
-                height=HEIGHT,
-                width=WIDTH,
+                height=height,
+                width=width,
                 encoding='mono8',
-                step=WIDTH,
-                data=array('B', bytes(WIDTH * HEIGHT)),
+                step=width,
+                data=array('B', bytes(width * height)),
             )
         )
 
@@ -85,16 +97,27 @@ class Bench(Client):
 
 
 @pytest.fixture
-def bench(
+def make_bench(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bench]:
+) -> Iterator[Callable[..., Bench]]:
     for name, value in ros_environment(Path(tmp_path_factory.mktemp('log'))).items():
         monkeypatch.setenv(name, value)
-    bench = Bench()
-    yield bench
-    bench.execute(bench.stop)
-    bench.execute(bench.camera.destroy)
-    bench.close()
+    benches = []
+
+    def make(*arguments: Any) -> Bench:
+        benches.append(Bench(*arguments))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.execute(bench.stop)
+        bench.execute(bench.camera.destroy)
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
 
 
 def test_the_network_does_not_run_for_nobody(bench: Bench) -> None:
@@ -221,3 +244,41 @@ def test_not_subscribed_it_has_no_state_and_begins_anew(bench: Bench) -> None:
     assert bench.camera.state() is None
     bench.execute(lambda: bench.camera.start(bench.pipeline.put))
     assert bench.camera.counters.received == 0
+
+
+def test_depth_is_scaled_by_the_ground_once_that_is_known(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Depth alone is wanted, yet the network is asked for labels, which tell the ground."""
+    monkeypatch.setattr(scale, '_EVERY_S', 0.0)
+    shape, f_px = (120, 160), 200.0
+    intrinsics = Intrinsics.square(f_px, 20.0, shape)
+    seen = GroundPlane.level(intrinsics, 2.0).depth(*np.indices(shape))
+    road = np.full(shape, label_space('road8').id_of('road'), np.uint8)
+
+    def predict_batch(pictures: Sequence[Any], wanted: Collection[str]) -> list[Prediction]:
+        assert wanted == {'labels', 'depth'}
+        return [Prediction(road, None, seen, None) for _ in pictures]
+
+    # the network was trained on half the focal length: things are twice as far away
+    card = SimpleNamespace(
+        tasks=('segmentation', 'depth'), label_space='road8', training_f_px=f_px / 2
+    )
+    known = Parameters(ground_check=True, ground_apply=True, camera_height_m=1.0)
+    bench = make_bench(predict_batch, card, lambda: known)
+    bench.subscribe_and_match(Image, DEPTH)
+    p = [f_px, 0.0, intrinsics.cx_px, 0.0, 0.0, f_px, 20.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    bench.infos.publish(CameraInfo(width=shape[1], height=shape[0], p=p))
+    bench.wait_for('camera_info', lambda: bench.camera._infos.of(shape[1], shape[0]))
+    for number in range(4):
+        bench.send(number, shape)
+        bench.wait_for_count('answered', number + 1)
+    answers = bench.wait_for('depth', lambda: bench.received[DEPTH][3:] and bench.received[DEPTH])
+    first, last = (
+        np.frombuffer(answer.data, np.float32).reshape(shape)[60:] / seen[60:]
+        for answer in (answers[0], answers[3])
+    )
+    np.testing.assert_allclose(first, 2.0, rtol=1e-5)
+    # 4 m below the camera instead of one
+    np.testing.assert_allclose(last, 0.5, rtol=1e-3)
+    assert bench.camera.state().ground_scale.ratio == pytest.approx(0.25, rel=1e-3)

@@ -74,6 +74,27 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         Level.WARN,
         'lidar.apply multiplies depth by 0.600, beyond 5 times lidar.max_error; correct lidar.t',
     ),
+    'ground at another height': (
+        state(
+            {'ground_check': True, 'camera_height_m': 0.5},
+            ground_scale=replace(SCALE, ratio=0.4),
+        ),
+        Level.WARN,
+        'the height of the camera makes it 0.400 times the depth; set depth_scale to 0.400, or g',
+    ),
+    'wildly applied height': (
+        state(
+            {'ground_check': True, 'ground_apply': True, 'camera_height_m': 5.0},
+            ground_scale=replace(SCALE, ratio=2.5),
+        ),
+        Level.WARN,
+        'ground.apply multiplies depth by 2.500, beyond 5 times ground.max_error; correct camera',
+    ),
+    'ground at an unknown height': (
+        state({'ground_check': True}),
+        Level.WARN,
+        'ground.check is true, but camera_height_m is 0, not known; set it to the height of',
+    ),
 }
 
 
@@ -92,6 +113,8 @@ def test_the_worst_comes_first() -> None:
 
 def test_an_applied_scale_is_no_fault() -> None:
     assert causes_of(state({'lidar_apply': True}, scale=SCALE)) == []
+    applied = {'ground_check': True, 'ground_apply': True, 'camera_height_m': 0.5}
+    assert causes_of(state(applied, ground_scale=replace(SCALE, ratio=0.6))) == []
 
 
 def test_a_stamp_is_of_the_same_clock_if_it_is_a_little_old() -> None:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 import pytest
 
 from mtl_perception.engine import Engine, Prediction
+from mtl_perception.geometry import Intrinsics
+from mtl_perception.ground import GroundPlane
 from mtl_perception.label_space import label_space
 from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.evaluate import (
@@ -95,6 +97,31 @@ def test_depth_is_taken_to_the_focal_length_of_the_picture(
     rows = read_index(make_index(tmp_path, [row]))
     figures = score(predict, rows, Scale('road8', training_f_px))['all']['depth']
     assert figures['abs_rel'] == pytest.approx(0, abs=1e-6)
+
+
+def ahead_of_a_road(picture: NDArray[np.uint8]) -> Prediction:
+    """See a road below the middle, twice as far below the camera as it is."""
+    camera = Intrinsics.square(100.0, 59.5, picture.shape[:2])
+    depth = GroundPlane.level(camera, 3.0).depth(*np.indices(picture.shape[:2]))
+    depth[np.isnan(depth)] = 80.0
+    road = np.where(depth < 80, 2, 0).astype(np.uint8)
+    return Prediction(road, road, depth, None)
+
+
+def test_depth_is_scaled_by_the_height_of_the_camera_where_that_is_known(tmp_path: Path) -> None:
+    picture = np.full((120, 160, 3), 90, np.uint8)
+    truth = GroundPlane.level(Intrinsics.square(100.0, 59.5, (120, 160)), 1.5)
+    depth = np.nan_to_num(truth.depth(*np.indices((120, 160))), nan=0.0)
+    cameras: list[dict[str, Any]] = [
+        {'fx_px': 100.0, 'cy_px': 59.5, 'source': 'known'},
+        {'fx_px': 100.0, 'cy_px': '', 'source': 'unknown'},
+    ]
+    rows = [{'picture': picture, 'depth': depth, **camera} for camera in cameras]
+    index = read_index(make_index(tmp_path, rows))
+    for height_m, errors in ((1.5, (0.0, 1.0)), (None, (1.0, 1.0)), (3.0, (1.0, 1.0))):
+        found = score(ahead_of_a_road, index, Scale('road8', 100.0, height_m))['sources']
+        for source, error in zip(('known', 'unknown'), errors, strict=True):
+            assert found[source]['depth']['abs_rel'] == pytest.approx(error, abs=0.02), source
 
 
 def test_the_report_is_printed_and_written_as_json(

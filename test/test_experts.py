@@ -21,8 +21,8 @@ from mtl_perception.recordings.dataset_index import read_index
 from mtl_perception.training.experts.agreement import agreement
 from mtl_perception.training.experts.annotate import main, Wanted, write_index
 from mtl_perception.training.experts.completion import Camera, Caution, Experts
-from mtl_perception.training.experts.ground import FAR_M
 from mtl_perception.training.experts.networks import Ensemble, Opinion
+from mtl_perception.training.experts.standing import FAR_M
 
 TASKS = {'segmentation': 8, 'depth': 1}
 HEIGHT, WIDTH = 93, 157

@@ -92,7 +92,7 @@ def test_a_lidar_that_measures_farther_is_told_of(robot: Robot) -> None:
     status = told(robot, 'the lidar measures')
     values = {value.key: value.value for value in status.values}
     assert float(values['lidar / depth']) == pytest.approx(FARTHER, rel=0.01)
-    assert int(values['points compared']) > 1000
+    assert int(values['lidar: points compared']) > 1000
     assert f'set depth_scale to {FARTHER:.3f}'[:-1] in status.message
 
 

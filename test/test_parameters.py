@@ -86,6 +86,14 @@ def change(node: Node, **values: Any) -> str:
         ({'obstacles_min_range_m': 50.0}, 'obstacles.min_range_m 50.0 is not below obstacles.max'),
         ({'obstacles_max_height_m': 0.1}, 'obstacles.min_height_m 0.2 is not below'),
         ({'lidar_apply': True}, 'lidar.apply is true and lidar.check false'),
+        ({'ground_apply': True}, 'ground.apply is true and ground.check false'),
+        (
+            {
+                name: True
+                for name in ('ground_check', 'ground_apply', 'lidar_check', 'lidar_apply')
+            },
+            'ground.apply and lidar.apply are both true; depth has one scale',
+        ),
         ({'lidar_translation_m': (1.0, 2.0)}, 'lidar.translation_m is (1.0, 2.0); expected 3 val'),
         ({'lidar_rotation_xyzw': (0.0, 0.0, 0.0, 0.5)}, 'has length 0.500; a rotation has 1'),
         ({'lidar_rotation_xyzw': (0.0, 0.0, 0.0, float('nan'))}, 'lidar.rotation_xyzw is'),
@@ -108,7 +116,7 @@ def test_the_configuration_file_has_every_parameter_with_its_default_and_a_comme
     assert {n: plain(v) for n, v in values.items()} == {n: f.default for n, f in FIELDS.items()}
     lines = text.splitlines()
     seconds = ('warm_up_height', 'depth_color.far_m', 'obstacles.max_range_m')
-    seconds += ('obstacles.camera_pitch_deg', 'obstacles.max_height_m', 'lidar.rotation_xyzw')
+    seconds += ('camera_pitch_deg', 'obstacles.max_height_m', 'lidar.rotation_xyzw')
     for name in FIELDS.keys() - set(seconds):
         (index,) = (i for i, line in enumerate(lines) if line.strip().startswith(f'{name}:'))
         assert lines[index - 1].strip().startswith('#'), f'{name} has no comment'

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +38,12 @@ def values_of(made: Any) -> dict[str, str]:
 
 
 def test_a_camera_reports_rates_times_and_counts() -> None:
-    made = camera_status('node: camera', 'road8', state(scale=SCALE), paused=False)
+    made = camera_status(
+        'node: camera',
+        'road8',
+        state(scale=SCALE, ground_scale=replace(SCALE, ratio=0.9)),
+        paused=False,
+    )
     assert (made.level, made.name, made.hardware_id) == (b'\1', 'node: camera', 'road8')
     assert values_of(made) == {
         'image topic': '/image',
@@ -54,9 +60,13 @@ def test_a_camera_reports_rates_times_and_counts() -> None:
         'end to end, p95 (ms)': '60.0',
         'now - stamp (ms)': '50.0',
         'lidar / depth': '1.2500',
-        'its deviation': '0.0100 over 20 frames',
-        'points compared': '3000',
-        'applied': 'False',
+        'lidar: deviation': '0.0100 over 20 frames',
+        'lidar: points compared': '3000',
+        'lidar: applied': 'False',
+        'ground / depth': '0.9000',
+        'ground: deviation': '0.0100 over 20 frames',
+        'ground: points compared': '3000',
+        'ground: applied': 'False',
     }
 
 

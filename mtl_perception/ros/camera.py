@@ -21,7 +21,8 @@ from mtl_perception.products import (
     TOPICS,
 )
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
-from mtl_perception.ros.calibration.scale_check import nanoseconds, ScaleCheck
+from mtl_perception.ros.calibration.ground_check import GroundCheck
+from mtl_perception.ros.calibration.lidar_check import LidarCheck, nanoseconds
 from mtl_perception.ros.health.causes import CameraState
 from mtl_perception.ros.health.measurements import Counters, Measurements, Times
 from mtl_perception.ros.incoming import CameraInputs
@@ -112,7 +113,8 @@ class Camera:
             parameters=parameters,
             silence=inputs.silence(self.image_topic),
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
-            scale=self._scale.scale,
+            scale=self._lidar.scale,
+            ground_scale=self._ground.scale if parameters.ground_check else None,
             lidar_fault=self._lidar_fault(parameters) if parameters.lidar_check else '',
         )
 
@@ -165,7 +167,8 @@ class Camera:
             self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
             stride = parameters.points_stride
             rays = None if calibration is None else calibration.rays(stride, width, height)
-            settings = product_settings(parameters, self._space, factor * self._scale.factor)
+            scale = self._lidar.factor * self._ground.factor
+            settings = product_settings(parameters, self._space, factor * scale)
             wanted = frame.wanted.intersection(TOPICS)
             self._outputs.publish(
                 frame.header, products(frame.picture, prediction, wanted, rays, settings)
@@ -176,9 +179,8 @@ class Camera:
             end_to_end_ms=(time.monotonic() - frame.received_s) * 1e3,
         )
         self._measured.answered(times, self._age_s(frame.header))
-        if prediction is not None and parameters.lidar_check:
-            focal = factor / parameters.depth_scale
-            self._check_scale(frame, prediction, focal, intrinsics)
+        if prediction is not None and intrinsics is not None:
+            self._check_scale(frame, prediction, factor / parameters.depth_scale, intrinsics)
 
     def skip(self) -> None:
         """Count a frame that a newer one replaced, or the end."""
@@ -201,7 +203,8 @@ class Camera:
         """Begin anew: another camera may stand there next time."""
         self._measured = Measurements()
         self._infos = CameraInfos()
-        self._scale = ScaleCheck(self._parameters)
+        self._lidar = LidarCheck(self._parameters)
+        self._ground = GroundCheck(self._parameters, self._space)
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self._measured.count('received')
@@ -215,33 +218,39 @@ class Camera:
             self._log_dropped(f'{self._inputs.info_topic}: dropped a camera_info: {error}')
 
     def _receive_sweep(self, sweep: PointCloud2) -> None:
-        self._scale.put(sweep)
+        self._lidar.put(sweep)
 
     def _check_scale(
-        self, frame: Frame, prediction: Prediction, focal: float, intrinsics: Intrinsics | None
+        self, frame: Frame, prediction: Prediction, focal: float, intrinsics: Intrinsics
     ) -> None:
-        """Compare depth with the lidar, where it can be."""
-        if prediction.depth is None or intrinsics is None:
+        """Compare depth with the ground and the lidar, where it can be."""
+        parameters = self._parameters()
+        if parameters.ground_check:
+            self._ground.compare(prediction, focal, intrinsics)
+        if not parameters.lidar_check or prediction.depth is None:
             return
         try:
-            self._scale.compare(frame.header.stamp, prediction.depth, focal, intrinsics)
+            self._lidar.compare(frame.header.stamp, prediction.depth, focal, intrinsics)
         except ValueError as error:
             self._log_dropped(f'{self._inputs.lidar_topic}: dropped a sweep: {error}')
 
     def _lidar_fault(self, parameters: Parameters) -> str:
         """Say that sweeps do not come, or not at the time of frames; '' if they do."""
-        since_s, topic = self._scale.since_sweep_s, self._inputs.lidar_topic
+        since_s, topic = self._lidar.since_sweep_s, self._inputs.lidar_topic
         if since_s is None:
             return f'no sweep on {topic}: {self._inputs.silence(topic)}'
         if since_s > parameters.diagnostics_no_image_s:
             silence = self._inputs.silence(topic)
             return f'no sweep on {topic} any more, for {since_s:.1f} s: {silence}'
-        return self._scale.mismatch
+        return self._lidar.mismatch
 
     def _fields_of(self, topics: Collection[str]) -> frozenset[str]:
-        """Tell what these topics are made of, and what is compared with the lidar if they are."""
-        fields = fields_of(topics)
-        return fields | {'depth'} if fields and self._parameters().lidar_check else fields
+        """Tell what these topics are made of, and what tells the scale if they are."""
+        fields, parameters = fields_of(topics), self._parameters()
+        if not fields:
+            return fields
+        by_lidar = {'depth'} if parameters.lidar_check else set()
+        return fields | by_lidar | ({'labels', 'depth'} if parameters.ground_check else set())
 
     def _age_s(self, header: Header) -> float:
         """Tell how old a stamp is by the clock of the node."""

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Collection, Sequence
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,16 @@ def evaluate(
     split: str | None = None,
     sources: Collection[str] = (),
     protocol: str | None = None,
+    camera_height_m: float | None = None,
 ) -> dict[str, Any]:
     """Score an engine on annotated pictures, see read_annotated; of all sources if none is named.
 
-    protocol is one of PROTOCOLS, or None for our own. Raises ValueError if a source has no such
-    pictures or the model lacks the protocol's classes.
+    protocol is one of PROTOCOLS, or None for our own; camera_height_m as in Scale. Raises
+    ValueError if a source has no such pictures or the model lacks the protocol's classes.
     """
     rows = _read_rows(data, split, sources)
-    scoring = _score(engine, rows, PROTOCOLS[protocol] if protocol else OWN)
-    return {**_header(engine, split, protocol), **scoring.report()}
+    scoring = _score(engine, rows, PROTOCOLS[protocol] if protocol else OWN, camera_height_m)
+    return {**_header(engine, split, protocol, camera_height_m), **scoring.report()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_arguments(parser)
     parser.add_argument(
         '--protocol', choices=sorted(PROTOCOLS), help='count as arXiv 1809.04766 does'
+    )
+    parser.add_argument(
+        '--camera-height',
+        type=float,
+        metavar='M',
+        help='multiply the depth of each picture by what brings its ground so many metres below '
+        'the camera, as the node does with ground.apply',
     )
     parser.add_argument('--json', type=Path, help='write the figures to this file as well')
     parser.add_argument(
@@ -59,9 +68,12 @@ def run(options: argparse.Namespace) -> int:
     """
     split = None if options.split == ALL else options.split
     rows = _read_rows(options.data, split, options.sources)
+    height_m = options.camera_height
+    if height_m is not None and not 0 < height_m < math.inf:
+        raise ValueError(f'--camera-height is {height_m}; expected metres above 0')
     engine = chosen_engine(options)
-    scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN))
-    report = {**_header(engine, split, options.protocol), **scoring.report()}
+    scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN), height_m)
+    report = {**_header(engine, split, options.protocol, height_m), **scoring.report()}
     if not report[ALL]:
         raise ValueError(
             f'nothing to score: none of the {len(rows)} pictures of {options.data} has truth for '
@@ -98,16 +110,25 @@ def _read_rows(
     return [row for row in rows if not sources or row.source in sources]
 
 
-def _score(engine: Engine, rows: Sequence[AnnotatedPicture], protocol: Protocol) -> Scoring:
-    scoring = Scoring(Scale(engine.card.label_space, engine.card.training_f_px), protocol)
+def _score(
+    engine: Engine,
+    rows: Sequence[AnnotatedPicture],
+    protocol: Protocol,
+    camera_height_m: float | None,
+) -> Scoring:
+    scale = Scale(engine.card.label_space, engine.card.training_f_px, camera_height_m)
+    scoring = Scoring(scale, protocol)
     for row in tqdm(rows, unit='picture'):
         scoring.add(row, engine.predict(row.read_picture()))
     return scoring
 
 
-def _header(engine: Engine, split: str | None, protocol: str | None) -> dict[str, Any]:
+def _header(
+    engine: Engine, split: str | None, protocol: str | None, camera_height_m: float | None
+) -> dict[str, Any]:
     header = {'weights': engine.card.name, 'backend': engine.backend, 'split': split or ALL}
-    return {**header, 'protocol': protocol} if protocol else header
+    chosen = {'protocol': protocol, 'camera_height_m': camera_height_m}
+    return {**header, **{key: value for key, value in chosen.items() if value is not None}}
 
 
 def _line(figures: dict[str, Any]) -> str:

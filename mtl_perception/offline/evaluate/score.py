@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.engine import Prediction
-from mtl_perception.geometry import focal_factor
+from mtl_perception.geometry import focal_factor, Intrinsics
+from mtl_perception.ground import ground_height_m, is_ground
 from mtl_perception.label_space import label_space, LabelSpace, only_class
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
@@ -21,10 +22,15 @@ _Pixel = TypeVar('_Pixel', np.uint8, np.float32)
 
 @dataclass(frozen=True)
 class Scale:
-    """What predictions mean: the label space of their ids, the focal length of their depth."""
+    """What predictions mean: the label space of their ids, the focal length of their depth.
+
+    With `camera_height_m`, each picture's depth is multiplied by what brings the ground that it
+    has so far below the camera, where it has ground and the camera is known.
+    """
 
     label_space: str
     training_f_px: float | None
+    camera_height_m: float | None = None
 
 
 class Comparison(NamedTuple):
@@ -59,7 +65,7 @@ class Scoring:
         """Start without pictures. Raises ValueError if the model lacks the protocol's classes."""
         self.space: LabelSpace = label_space(protocol.label_space or scale.label_space)
         self.pictures: list[ScoredPicture] = []
-        self._training_f_px = scale.training_f_px
+        self._scale = scale
         self.max_depth_m = protocol.max_depth_m
         self._protocol = protocol
         self._class_of_id = only_class(
@@ -85,16 +91,29 @@ class Scoring:
         known = row.without_teachers()
         labels = _pair(row, prediction.labels, known.read_labels())
         depth = _pair(row, prediction.depth, known.read_depth())
-        factor = np.float32(focal_factor(row.f_px, self._training_f_px))
         return Comparison(
             labels
             and (
                 self._class_of_id[labels[0]],
                 label_space(row.label_space).allowed_classes(self.space.name)[labels[1]],
             ),
-            depth and (depth[0] * factor, depth[1]),
+            depth and (self._metric(row, depth[0], prediction.labels), depth[1]),
             _pair(row, prediction.normals, known.read_normals()),
         )
+
+    def _metric(
+        self, row: AnnotatedPicture, depth: NDArray[np.float32], labels: NDArray[np.uint8] | None
+    ) -> NDArray[np.float32]:
+        """Give what is predicted in metres for the picture's camera."""
+        depth = depth * np.float32(focal_factor(row.f_px, self._scale.training_f_px))
+        height_m, f_px, principal_row = self._scale.camera_height_m, row.f_px, row.principal_row
+        if height_m is None or labels is None or f_px is None or principal_row is None:
+            return depth
+        height, width = depth.shape
+        camera = Intrinsics.square(f_px, principal_row, (height, width))
+        ground = is_ground(labels, label_space(self._scale.label_space))
+        found_m = ground_height_m(ground, depth, camera)
+        return depth if found_m is None else depth * np.float32(height_m / found_m)
 
     def report(self) -> dict[str, Any]:
         """Give the figures: {'sources': {name: {task: …}}, 'all': {task: …}}."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mtl_perception.ros.calibration.scale_check import Scale
+from mtl_perception.ros.calibration.scale import Scale
 from mtl_perception.ros.health.measurements import Interval
 from mtl_perception.ros.parameters import Parameters
 
@@ -36,7 +36,8 @@ class CameraState:
     """A camera at the time of a report.
 
     `silence` says who publishes on the topic of images, `info_lack` what is missing in
-    camera_info, '' if nothing is or nobody needs it.
+    camera_info, '' if nothing is or nobody needs it. `scale` is the lidar's, `ground_scale` that
+    of the camera's height.
     """
 
     image_topic: str
@@ -46,6 +47,7 @@ class CameraState:
     silence: str
     info_lack: str
     scale: Scale | None = None
+    ground_scale: Scale | None = None
     lidar_fault: str = ''
 
 
@@ -142,26 +144,42 @@ def _resized(state: CameraState) -> Iterator[Cause]:
 
 
 def _wrong_scale(state: CameraState) -> Iterator[Cause]:
+    parameters = state.parameters
     if state.lidar_fault:
         yield Cause(Level.WARN, state.lidar_fault)
-    parameters, scale = state.parameters, state.scale
-    if scale is None:
-        return
-    if parameters.lidar_apply:
-        limit = 1 + _IMPLAUSIBLE * parameters.lidar_max_error
-        if not 1 / limit <= scale.ratio <= limit:
-            yield Cause(
-                Level.WARN,
-                f'lidar.apply multiplies depth by {scale.ratio:.3f}, beyond {_IMPLAUSIBLE} times '
-                'lidar.max_error; correct lidar.translation_m and lidar.rotation_xyzw, or set '
-                f'depth_scale to {parameters.depth_scale * scale.ratio:.3f}',
-            )
-    elif abs(scale.ratio - 1) > parameters.lidar_max_error:
+    if parameters.ground_check and parameters.camera_height_m == 0:
         yield Cause(
             Level.WARN,
-            f'the lidar measures {scale.ratio:.3f} times the depth; set depth_scale to '
-            f'{parameters.depth_scale * scale.ratio:.3f}, or lidar.apply',
+            'ground.check is true, but camera_height_m is 0, not known; set it to the height of '
+            'the camera above the ground in metres',
         )
+    for source, scale, finding, suspect in (
+        (
+            'lidar',
+            state.scale,
+            'the lidar measures',
+            'lidar.translation_m and lidar.rotation_xyzw',
+        ),
+        ('ground', state.ground_scale, 'the height of the camera makes it', 'camera_height_m'),
+    ):
+        if scale is None:
+            continue
+        ratio, right = f'{scale.ratio:.3f}', f'{parameters.depth_scale * scale.ratio:.3f}'
+        max_error: float = getattr(parameters, f'{source}_max_error')
+        limit = 1 + _IMPLAUSIBLE * max_error
+        applied = getattr(parameters, f'{source}_apply')
+        if applied and not 1 / limit <= scale.ratio <= limit:
+            yield Cause(
+                Level.WARN,
+                f'{source}.apply multiplies depth by {ratio}, beyond {_IMPLAUSIBLE} times '
+                f'{source}.max_error; correct {suspect}, or set depth_scale to {right}',
+            )
+        elif not applied and abs(scale.ratio - 1) > max_error:
+            yield Cause(
+                Level.WARN,
+                f'{finding} {ratio} times the depth; set depth_scale to {right}, or '
+                f'{source}.apply',
+            )
 
 
 _LOOKS: tuple[Callable[[CameraState], Iterator[Cause]], ...] = (

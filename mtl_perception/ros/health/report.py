@@ -107,12 +107,16 @@ def _values(state: CameraState) -> dict[str, str]:
         values['end to end, p95 (ms)'] = f'{times.end_to_end_p95_ms:.1f}'
     if interval.stamp_age_s is not None and is_same_clock(interval.stamp_age_s):
         values['now - stamp (ms)'] = f'{interval.stamp_age_s * 1e3:.1f}'
-    if state.scale is not None:
-        scale = state.scale
-        values['lidar / depth'] = f'{scale.ratio:.4f}'
-        values['its deviation'] = f'{scale.deviation:.4f} over {scale.frames} frames'
-        values['points compared'] = str(scale.points)
-        values['applied'] = str(state.parameters.lidar_apply)
+    parameters = state.parameters
+    for source, scale, applied in (
+        ('lidar', state.scale, parameters.lidar_apply),
+        ('ground', state.ground_scale, parameters.ground_apply),
+    ):
+        if scale is not None:
+            values[f'{source} / depth'] = f'{scale.ratio:.4f}'
+            values[f'{source}: deviation'] = f'{scale.deviation:.4f} over {scale.frames} frames'
+            values[f'{source}: points compared'] = str(scale.points)
+            values[f'{source}: applied'] = str(applied)
     return values
 
 

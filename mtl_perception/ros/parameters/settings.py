@@ -30,7 +30,7 @@ def product_settings(parameters: Parameters, space: LabelSpace, factor: float) -
             min_confidence=parameters.obstacles_min_confidence,
             range_m=(parameters.obstacles_min_range_m, parameters.obstacles_max_range_m),
             height_m=(parameters.obstacles_min_height_m, parameters.obstacles_max_height_m),
-            camera_height_m=parameters.obstacles_camera_height_m,
-            camera_pitch_deg=parameters.obstacles_camera_pitch_deg,
+            camera_height_m=parameters.camera_height_m,
+            camera_pitch_deg=parameters.camera_pitch_deg,
         ),
     )

@@ -90,6 +90,32 @@ class Parameters:
         limits=(0.001, 1000.0),
         per_camera=True,
     )
+    camera_height_m: float = parameter(
+        0.0,
+        'height of the camera above the ground; 0: not known',
+        limits=(0.0, 1000.0),
+        per_camera=True,
+    )
+    camera_pitch_deg: float = parameter(
+        0.0,
+        'how far the camera looks down from the horizon',
+        limits=(-90.0, 90.0),
+        per_camera=True,
+    )
+    ground_check: bool = parameter(
+        False,
+        'compare how far below the camera depth has the ground with camera_height_m',
+        name='ground.check',
+    )
+    ground_apply: bool = parameter(
+        False, 'multiply depth by what the ground says, too', name='ground.apply'
+    )
+    ground_max_error: float = parameter(
+        0.2,
+        'deviation of the scale from 1 that is a warning',
+        name='ground.max_error',
+        limits=(0.0, 10.0),
+    )
     depth_color_near_m: float = parameter(
         1.0, 'depth of the warmest colour', name='depth_color.near_m', limits=(0.01, 10000.0)
     )
@@ -115,20 +141,6 @@ class Parameters:
     )
     obstacles_max_range_m: float = parameter(
         40.0, 'farthest obstacle', name='obstacles.max_range_m', limits=(0.0, 10000.0)
-    )
-    obstacles_camera_height_m: float = parameter(
-        0.0,
-        'height of the camera above the ground; 0: not known, obstacles of every height',
-        name='obstacles.camera_height_m',
-        limits=(0.0, 1000.0),
-        per_camera=True,
-    )
-    obstacles_camera_pitch_deg: float = parameter(
-        0.0,
-        'how far the camera looks down from the horizon',
-        name='obstacles.camera_pitch_deg',
-        limits=(-90.0, 90.0),
-        per_camera=True,
     )
     obstacles_min_height_m: float = parameter(
         0.2,
@@ -214,6 +226,7 @@ class Parameters:
         _check_cameras(self.cameras)
         _check_classes(self.obstacles_excluded_classes)
         self._check_lidar()
+        self._check_ground()
 
     @property
     def camera_names(self) -> tuple[str, ...]:
@@ -228,6 +241,16 @@ class Parameters:
             raise ValueError(
                 f'lidar.rotation_xyzw {self.lidar_rotation_xyzw} has length {norm:.3f}; a '
                 'rotation has 1'
+            )
+
+    def _check_ground(self) -> None:
+        if self.ground_apply and not self.ground_check:
+            raise ValueError(
+                'ground.apply is true and ground.check false; set ground.check as well'
+            )
+        if self.ground_apply and self.lidar_apply:
+            raise ValueError(
+                'ground.apply and lidar.apply are both true; depth has one scale, set one of them'
             )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.engine import Prediction
+from mtl_perception.ground import is_ground
 from mtl_perception.offline.evaluate import Scale, Scoring
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 
@@ -52,7 +53,8 @@ class _GroundErrors:
         if labels is None or opinion.depth is None or truth is None or camera is None:
             return
         found = experts.metric(opinion.depth, camera)
-        implied, ground = experts.ground_depth(labels, found, camera), experts.is_ground(labels)
+        implied = experts.ground_depth(labels, found, camera)
+        ground = is_ground(labels, experts.space)
         self._known += int((truth > 0).sum())
         for kind, pixels in zip(KINDS, (ground, ~ground), strict=True):
             pixels = pixels & (truth > 0) & (implied > 0)

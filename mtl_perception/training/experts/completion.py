@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.geometry import focal_factor
-from mtl_perception.label_space import label_space, only_class, UNLABELLED
+from mtl_perception.geometry import focal_factor, Intrinsics
+from mtl_perception.ground import GroundPlane, is_ground
+from mtl_perception.label_space import label_space, LabelSpace, only_class, UNLABELLED
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHERS
 from mtl_perception.training.datasets import allowed_classes
 
-from .ground import GROUND, GroundPlane, standing_depth
 from .networks import Ensemble, Opinion
+from .standing import standing_depth
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Experts:
     caution: Caution = Caution()
     camera_height_m: float | None = None
     camera: Camera | None = None
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space of the networks."""
+        return label_space(self.ensemble.label_space)
 
     def settings(self) -> dict[str, Any]:
         """Give all that decides their word, as JSON has it."""
@@ -75,7 +81,9 @@ class Experts:
             depth = self.metric(opinion.depth, camera)
             measured = row.without_teachers().read_depth()
             implied = self.ground_depth(seen, depth, camera, measured)
-            unsure = (opinion.depth_confidence < self.caution.depth) | self._among(seen, ('sky',))
+            unsure = opinion.depth_confidence < self.caution.depth
+            if seen is not None:
+                unsure |= seen == self.space.id_of('sky')
             depth[unsure] = np.nan
             for better in (implied, measured):
                 if better is not None:
@@ -104,7 +112,7 @@ class Experts:
         Where the teacher is doubtful, the experts decide; what it left out stays left out.
         """
         own = row.read_labels()
-        source, target = label_space(row.label_space), self.ensemble.label_space
+        source, target = label_space(row.label_space), self.space.name
         if own is None or not source.maps_to(target):
             return labels
         sure = allowed_classes(row, target, own.shape)
@@ -142,23 +150,11 @@ class Experts:
         if labels is None or self.camera_height_m is None:
             return np.full_like(depth_m, np.nan)
         known = depth_m if measured_m is None else measured_m
-        plane = GroundPlane.fit(known, self.is_ground(labels))
+        height, width = labels.shape
+        intrinsics = Intrinsics.square(camera.f_px, camera.principal_row, (height, width))
+        plane = GroundPlane.fit(known, is_ground(labels, self.space))
         if plane is None:
-            plane = GroundPlane.level(camera.f_px, camera.principal_row, self.camera_height_m)
+            plane = GroundPlane.level(intrinsics, self.camera_height_m)
         elif measured_m is None:
-            # the middle column stands for the principal one
-            centre = labels.shape[1] / 2, camera.principal_row
-            plane = plane.at_height(camera.f_px, centre, self.camera_height_m)
-        names = label_space(self.ensemble.label_space).names
-        return standing_depth(labels, names, plane, depth_m)
-
-    def is_ground(self, labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Find the pixels of labels in the experts' space that are ground."""
-        return self._among(labels, GROUND)
-
-    def _among(
-        self, labels: NDArray[np.uint8] | None, kinds: tuple[str, ...]
-    ) -> NDArray[np.bool_]:
-        space = label_space(self.ensemble.label_space)
-        ids = [space.names.index(kind) for kind in kinds if kind in space.names]
-        return np.isin(UNLABELLED if labels is None else labels, ids)
+            plane = plane.at_height(intrinsics, self.camera_height_m)
+        return standing_depth(labels, self.space, plane, depth_m)

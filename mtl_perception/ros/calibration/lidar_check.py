@@ -2,9 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-import math
-import threading
 import time
 
 from builtin_interfaces.msg import Time as Stamp
@@ -16,60 +13,23 @@ from mtl_perception.geometry import Intrinsics, Transform
 from mtl_perception.messages import decode_points
 from mtl_perception.ros.parameters import Parameters
 
+from .scale import ScaleCheck
+
 _SWEEPS_KEPT = 4
-_EVERY_S = 0.5
-_FRAMES = 20
-_FEWEST_FRAMES = 3
 _FEWEST_POINTS = 50
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How many times farther the lidar measures than depth says.
-
-    The median of the medians of `frames` frames, and the median of their deviations from it;
-    `points` are those that the last frame had in common with its sweep.
-    """
-
-    ratio: float
-    deviation: float
-    frames: int
-    points: int
-
-
-class ScaleCheck:
+class LidarCheck(ScaleCheck):
     """Compares depth with the sweep whose stamp is next to the frame's, now and then."""
+
+    APPLY = 'lidar_apply'
 
     def __init__(self, parameters: Callable[[], Parameters]) -> None:
         """Begin without a sweep."""
-        self._parameters = parameters
+        super().__init__(parameters)
         self._sweeps: deque[PointCloud2] = deque(maxlen=_SWEEPS_KEPT)
-        # to depth after the focal correction, so that they outlive a change of depth_scale or size
-        self._ratios: deque[float] = deque(maxlen=_FRAMES)
-        # of a camera that needs no correction; another one without a correction is another depth
-        self._f_px = 0.0
-        self._points = 0
         self._swept_s: float | None = None
         self._offset_s = 0.0
-        self._compared_s = -np.inf
-        self._changed = threading.Lock()
-
-    @property
-    def scale(self) -> Scale | None:
-        """What was found so far; None before three frames agreed or not."""
-        with self._changed:
-            ratios = np.array(self._ratios) / self._parameters().depth_scale
-            points = self._points
-        if len(ratios) < _FEWEST_FRAMES:
-            return None
-        ratio = float(np.median(ratios))
-        return Scale(ratio, float(np.median(np.abs(ratios - ratio))), len(ratios), points)
-
-    @property
-    def factor(self) -> float:
-        """What depth is to be multiplied by: the scale, once known and if it is to be applied."""
-        scale = self.scale if self._parameters().lidar_apply else None
-        return 1.0 if scale is None else scale.ratio
 
     @property
     def since_sweep_s(self) -> float | None:
@@ -106,7 +66,7 @@ class ScaleCheck:
         another frame was compared a moment ago, or no sweep is of its time. Raises ValueError if
         the sweep is broken.
         """
-        if time.monotonic() - self._compared_s < _EVERY_S:
+        if not self._is_due():
             return
         sweep = self._take_nearest(nanoseconds(stamp))
         if sweep is None:
@@ -120,13 +80,9 @@ class ScaleCheck:
         height, width = depth_m.shape
         ratios = scale_ratios(points, depth_m, intrinsics.scaled(width, height))
         if len(ratios) >= _FEWEST_POINTS:
+            # of a camera that needs no correction; another without a correction is another depth
             f_px = intrinsics.fx_px / focal_factor
-            with self._changed:
-                if not math.isclose(f_px, self._f_px):
-                    self._ratios.clear()
-                self._ratios.append(float(np.median(ratios)) / focal_factor)
-                self._f_px = f_px
-                self._points = len(ratios)
+            self._put(float(np.median(ratios)) / focal_factor, len(ratios), f_px)
 
     def _take_nearest(self, stamp_ns: int) -> PointCloud2 | None:
         """Take the sweep next to a frame, so that none is compared twice; None if all are far."""

@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 
 from mtl_perception.geometry import Intrinsics, Transform
 from mtl_perception.recordings.kitti import Drive, read_drive
-from mtl_perception.ros.calibration import scale_check as module
-from mtl_perception.ros.calibration.scale_check import scale_ratios, ScaleCheck
+from mtl_perception.ros.calibration import lidar_check, scale
+from mtl_perception.ros.calibration.lidar_check import LidarCheck, scale_ratios
 from mtl_perception.ros.parameters import Parameters
 
 INTRINSICS = Intrinsics(50.0, 50.0, 31.5, 23.5, 64, 48)
@@ -46,7 +46,7 @@ def sweep(second: int, points: np.ndarray) -> PointCloud2:
 
 
 def sees(
-    check: ScaleCheck,
+    check: LidarCheck,
     wall_m: float,
     frames: int = 3,
     depth: np.ndarray = DEPTH,
@@ -59,12 +59,12 @@ def sees(
 
 
 @pytest.fixture
-def make_check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScaleCheck]:
-    monkeypatch.setattr(module, '_EVERY_S', 0.0)
-    return lambda **changes: ScaleCheck(lambda: replace(PARAMETERS, **changes))
+def make_check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LidarCheck]:
+    monkeypatch.setattr(scale, '_EVERY_S', 0.0)
+    return lambda **changes: LidarCheck(lambda: replace(PARAMETERS, **changes))
 
 
-def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck]) -> None:
+def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., LidarCheck]) -> None:
     check = make_check()
     assert check.scale is None
     for second, depth_m in enumerate((9.9, 10.0, 10.0, 10.1, 30.0)):
@@ -78,7 +78,7 @@ def test_the_lidar_tells_the_scale_of_depth(make_check: Callable[..., ScaleCheck
 
 
 def test_the_scale_is_that_of_depth_as_it_is_multiplied_now(
-    make_check: Callable[..., ScaleCheck],
+    make_check: Callable[..., LidarCheck],
 ) -> None:
     changes = {'lidar_apply': True}
     check = make_check()
@@ -100,19 +100,19 @@ def test_the_scale_is_that_of_depth_as_it_is_multiplied_now(
 
 
 def test_it_tells_how_long_the_lidar_is_silent(
-    make_check: Callable[..., ScaleCheck], monkeypatch: pytest.MonkeyPatch
+    make_check: Callable[..., LidarCheck], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = make_check()
     assert check.since_sweep_s is None
     now_s = 5.0
-    monkeypatch.setattr(module.time, 'monotonic', lambda: now_s)
+    monkeypatch.setattr(lidar_check.time, 'monotonic', lambda: now_s)
     check.put(sweep(1, wall(10.0)))
     now_s = 12.0
     assert check.since_sweep_s == 7.0
 
 
 def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
-    make_check: Callable[..., ScaleCheck],
+    make_check: Callable[..., LidarCheck],
 ) -> None:
     check = make_check()
     for second in (1, 2, 3):
@@ -126,7 +126,7 @@ def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
     assert [one.header.stamp.sec for one in check._sweeps] == [1, 3]
 
 
-def test_few_points_say_nothing(make_check: Callable[..., ScaleCheck]) -> None:
+def test_few_points_say_nothing(make_check: Callable[..., LidarCheck]) -> None:
     check = make_check()
     for second in range(5):
         check.put(sweep(second, wall(10.0, points=40)))
@@ -134,7 +134,7 @@ def test_few_points_say_nothing(make_check: Callable[..., ScaleCheck]) -> None:
     assert check.scale is None
 
 
-def test_a_broken_sweep_is_refused_and_forgotten(make_check: Callable[..., ScaleCheck]) -> None:
+def test_a_broken_sweep_is_refused_and_forgotten(make_check: Callable[..., LidarCheck]) -> None:
     check = make_check()
     check.put(PointCloud2(height=1, width=5, point_step=12, row_step=60))
     with pytest.raises(ValueError, match='cloud of 5x1 points'):
