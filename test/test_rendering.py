@@ -11,6 +11,7 @@ import pytest
 import rendered
 
 from mtl_perception.geometry import Intrinsics, RayTable
+from mtl_perception.ground import ground_height_m
 from mtl_perception.label_space import label_space
 from mtl_perception.offline.__main__ import main
 from mtl_perception.recordings.dataset_index import encode_normals, read_index
@@ -266,6 +267,21 @@ def test_a_folder_of_other_settings_is_refused(
     assert main(render_words(tmp_path, *CAMERA_WORDS)) == 0
     assert 'only its camera can be compared' in caplog.text
     assert (tmp_path / dataset.SETTINGS).is_file()
+
+
+def test_a_camera_may_stand_lower(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rendered.studio()
+    assert main(render_words(tmp_path, *CAMERA_WORDS, '--camera-height', '0.5', '0.5')) == 0
+    heights = []
+    for row in read_index(tmp_path / 'index.csv'):
+        labels, depth = row.read_labels(), row.read_depth()
+        camera = Intrinsics.square(row.f_px, row.principal_row, labels.shape)
+        heights.append(ground_height_m(labels == IDS['road'], depth, camera))
+    found = [height for height in heights if height is not None]
+    assert len(found) > len(heights) / 2
+    assert np.median(found) == pytest.approx(0.5, rel=0.1)
+    assert main(render_words(tmp_path / 'no', '--camera-height', '0.5', '0')) == 1
+    assert '--camera-height is 0.5 0.0; expected 0 < LOW' in capsys.readouterr().err
 
 
 def test_without_egl_it_says_what_to_install(

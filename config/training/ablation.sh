@@ -23,7 +23,7 @@ row() {
     "${PYTHON:-python}" -m mtl_perception.training.train "$here/road8.yaml" \
         --output "$output/$name" --data "$@" \
         "steps=${STEPS:-400}" validate_every=1000000 warmup_steps=40 ema_decay=0.99 \
-        encoder_rate=2.0e-4 decoder_rate=1.0e-3 batch_norm=each loss_mean=pixels
+        encoder_rate=2.0e-4 decoder_rate=1.0e-3 batch_norm=each loss_mean=pixels crop=[320,288]
 }
 
 row segmentation "$data" --set tasks=[segmentation] distillation=false "groups=[$streets]"

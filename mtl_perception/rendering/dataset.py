@@ -9,6 +9,7 @@ from dataclasses import asdict
 from functools import cache, partial
 import json
 import logging
+import math
 import multiprocessing
 import os
 from pathlib import Path
@@ -75,6 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('FX', 'FY', 'CX', 'CY', 'WIDTH', 'HEIGHT'),
         help="another camera than KITTI's, in pixels",
     )
+    parser.add_argument(
+        '--camera-height',
+        type=float,
+        nargs=2,
+        default=Ranges().camera_height,
+        metavar=('LOW', 'HIGH'),
+        help='range of its heights above the road, in metres; default: %(default)s',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +94,10 @@ def run(arguments: argparse.Namespace) -> int:
         camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
     scenes = -(-arguments.frames // VIEWS_PER_SCENE)
     seeds = range(arguments.seed, arguments.seed + scenes)
-    ranges = Ranges(queues=arguments.queues, alleys=arguments.alleys)
+    low, high = arguments.camera_height
+    if not 0 < low <= high < math.inf:
+        raise ValueError(f'--camera-height is {low} {high}; expected 0 < LOW <= HIGH, in metres')
+    ranges = Ranges(queues=arguments.queues, alleys=arguments.alleys, camera_height=(low, high))
     render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)
