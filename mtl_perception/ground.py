@@ -1,6 +1,7 @@
 """The plane of the ground: how far away it is, and how far below the camera depth has it."""
 
 from dataclasses import dataclass
+import math
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ FIT_FAR_M = 30.0
 # a fit needs so many pixels, of which so large a share within a tenth of the plane
 FIT_PIXELS, FIT_SHARE, FIT_ERROR = 200, 0.6, 0.1
 ITERATIONS = 8
-# every so manieth row and column tells the height of the ground as well as all of them
+# every fourth row and column tell the height of the ground as well as all of them
 STRIDE = 4
+# how far a camera may look down, or be rolled, if ground is to be told from walls
+MAX_TILT_DEG = 60.0
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,15 @@ class GroundPlane:
         found = cls(np.asarray(slopes, np.float64))
         return found if np.mean(error < FIT_ERROR) >= FIT_SHARE else None
 
-    def height_m(self, camera: Intrinsics) -> float:
-        """Give how far below a camera the plane lies."""
+    def normal(self, camera: Intrinsics) -> NDArray[np.float64]:
+        """Give the plane's normal in the frame of a camera, (3,), divided by its distance."""
         across, down, ahead = self.slopes
         ahead = ahead + across * camera.cx_px + down * camera.cy_px
-        # the plane's normal, in the camera's frame, divided by its distance
-        return float(1 / np.linalg.norm([across * camera.fx_px, down * camera.fy_px, ahead]))
+        return np.array([across * camera.fx_px, down * camera.fy_px, ahead])
+
+    def height_m(self, camera: Intrinsics) -> float:
+        """Give how far below a camera the plane lies."""
+        return float(1 / np.linalg.norm(self.normal(camera)))
 
     def at_height(self, camera: Intrinsics, height_m: float) -> 'GroundPlane':
         """Give the parallel plane at a height below the camera.
@@ -89,9 +95,14 @@ def ground_height_m(
 ) -> float | None:
     """Give how far below the camera a frame's depth (H, W) in metres has the ground.
 
-    The intrinsics are those of the maps. None where little ground is in sight, or it is no plane.
-    The camera's true height divided by this is what such depth is to be multiplied by: the scale
-    of a single camera, as in visual odometry.
+    The intrinsics are those of the maps. None where little ground is in sight, or it is no plane,
+    or rather a wall: steeper than MAX_TILT_DEG to the camera. The camera's true height divided by
+    this is what such depth is to be multiplied by: the scale of a single camera, as in visual
+    odometry.
     """
     plane = GroundPlane.fit(depth_m, ground, STRIDE)
-    return None if plane is None else plane.height_m(camera)
+    if plane is None:
+        return None
+    normal = plane.normal(camera)
+    upright = normal[1] > math.cos(math.radians(MAX_TILT_DEG)) * np.linalg.norm(normal)
+    return plane.height_m(camera) if upright else None

@@ -86,3 +86,11 @@ def test_no_ground_tells_no_height() -> None:
     building = np.full(SIZE, SPACE.id_of('building'), np.uint8)
     ground = is_ground(building, SPACE)
     assert ground_height_m(ground, plane_depth((0, 1, 0)), CAMERA) is None
+
+
+@pytest.mark.parametrize(('pitch_deg', 'tells'), [(0, True), (50, True), (70, False), (90, False)])
+def test_a_wall_is_no_ground(pitch_deg: float, tells: bool) -> None:
+    pitch = np.radians(pitch_deg)
+    seen = plane_depth((0, np.cos(pitch), np.sin(pitch)))
+    found = ground_height_m(np.ones(SIZE, bool), seen, CAMERA)
+    assert found == (pytest.approx(HEIGHT_M, rel=1e-3) if tells else None)
