@@ -87,7 +87,7 @@ class GroundPlane:
 
 def is_ground(labels: NDArray[np.uint8], space: LabelSpace) -> NDArray[np.bool_]:
     """Find the pixels whose class, an id of a label space, is ground to drive or walk on."""
-    return np.isin(labels, [space.names.index(name) for name in GROUND if name in space.names])
+    return np.isin(labels, space.ids_of(GROUND))
 
 
 def ground_height_m(

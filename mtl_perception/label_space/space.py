@@ -1,6 +1,6 @@
 """What a label space is: classes by id, colours, and mappings to other spaces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -47,6 +47,10 @@ class LabelSpace:
     def id_of(self, class_name: str) -> int | None:
         """Give the id of a class, None if this space does not have it."""
         return self.names.index(class_name) if class_name in self.names else None
+
+    def ids_of(self, class_names: Iterable[str]) -> list[int]:
+        """Give the ids of those of the classes that this space has."""
+        return [self.names.index(name) for name in class_names if name in self.names]
 
     def parts(self) -> tuple[Part, ...]:
         """Give the parts whose classes exclude each other: the joined spaces, or this one whole.

@@ -35,9 +35,7 @@ def standing_depth(
     """
     labels = _without_rims(labels)
     ground = is_ground(labels, space)
-    standing = np.isin(
-        labels, [space.names.index(name) for name in STANDING if name in space.names]
-    )
+    standing = np.isin(labels, space.ids_of(STANDING))
     rows, columns = np.indices(labels.shape)
     foot = _lowest_of_run(labels)
     below = np.minimum(foot + 1, len(labels) - 1)
