@@ -23,7 +23,8 @@ from mtl_perception.rendering.opengl.renderer import Truth
 from mtl_perception.rendering.opengl.views import Moment, offsets
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
-from mtl_perception.rendering.scene.layout import draw_scene, Scene
+from mtl_perception.rendering.scene.islands import CLEAR_M, NARROWEST_M
+from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
 
 SEEDS = (1, 2, 6)
@@ -190,9 +191,38 @@ def test_in_an_alley_something_stands_near_on_both_sides() -> None:
         truth = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng).truth
         width = truth.depth.shape[1]
         # metres; to the left lies the other lane, and other streets leave more room
-        for side, most in ((np.s_[:, : width // 8], 8), (np.s_[:, -width // 8 :], 4)):
+        for side, most in ((np.s_[:, : width // 8], 8), (np.s_[:, -width // 8 :], 5)):
             standing = ~np.isin(truth.labels[side], [IDS[name] for name in ('road', 'sidewalk')])
             assert np.percentile(truth.depth[side][standing], 25) < most
+
+
+def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
+    studio, seen = rendered.studio(), []
+    ranges = replace(
+        Ranges(), streets={'residential': 1.0}, islands=1.0, island_half_width=(1.2, 1.6)
+    )
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng, ranges)
+        edge = min(scene.street.island, abs(scene.lane_t) - LANE_HALF_WIDTH_M)
+        for mover in scene.movers:
+            across = mover.part.mesh.vertices['position'][:, 1]
+            if mover.speed_mps and np.ptp(across) > 1:
+                # a mirror may reach over the kerb
+                assert abs(mover.t) - np.ptp(across) / 2 > edge - 0.2
+        # where cars park, the lanes may leave no room
+        for crossing in scene.street.crossings[1:3] if edge > NARROWEST_M else ():
+            middle = crossing.start - CLEAR_M - 2.0
+            path = replace(drawn_path(rng), start_m=middle - 12.0)
+            frame = studio.frame(replace(scene, movers=()), path, 0.0, rng)
+            place = np.append(scene.street.world(middle, 0.0, 0.1), 1.0)
+            x, y, z, _ = np.linalg.inv(frame.moment.camera) @ place
+            k = rendered.CAMERA
+            row, column = round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px)
+            seen.append(frame.truth.labels[row, column])
+    assert len(seen) >= 6
+    # most crossings have one
+    assert np.mean([label != IDS['road'] for label in seen]) > 0.6
 
 
 def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:

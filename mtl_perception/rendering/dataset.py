@@ -67,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--alleys', type=float, default=0.0, help='share of the scenes in a narrow street'
     )
+    parser.add_argument(
+        '--islands',
+        type=float,
+        default=0.0,
+        help='share of the streets within a town that traffic islands divide',
+    )
     parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
     parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')
     parser.add_argument(
@@ -97,7 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
     low, high = arguments.camera_height
     if not 0 < low <= high < math.inf:
         raise ValueError(f'--camera-height is {low} {high}; expected 0 < LOW <= HIGH, in metres')
-    ranges = Ranges(queues=arguments.queues, alleys=arguments.alleys, camera_height=(low, high))
+    ranges = Ranges(
+        queues=arguments.queues,
+        alleys=arguments.alleys,
+        islands=arguments.islands,
+        camera_height=(low, high),
+    )
     render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
     count = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)

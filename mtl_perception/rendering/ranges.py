@@ -31,6 +31,9 @@ class Ranges:
     sidewalk_width: Range = (1.2, 4.0)
     verge_width: Range = (0.6, 3.5)
     crossing_spacing: Range = (45.0, 110.0)
+    # how often a street within a town is so wide that islands divide it, and by how much more
+    islands: float = 0.0
+    island_half_width: Range = (0.5, 1.6)
 
     # the camera
     camera_height: Range = (1.60, 1.70)

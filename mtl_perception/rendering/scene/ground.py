@@ -19,6 +19,7 @@ GROUNDS = {
     'parking': Material(ROAD, (0.5, 0.48, 0.47), Layer.PAVING),
     'sidewalk': Material(SIDEWALK, (0.62, 0.6, 0.58), Layer.SLABS),
     'paving': Material(SIDEWALK, (0.66, 0.58, 0.54), Layer.PAVING),
+    'asphalt walk': Material(SIDEWALK, (0.47, 0.46, 0.45), Layer.OLD_ASPHALT),
     'kerb': Material(SIDEWALK, (0.68, 0.68, 0.66), Layer.PLASTER),
     'grass': Material(VEGETATION, (0.5, 0.5, 0.42), Layer.GRASS),
     'field': Material(VEGETATION, (0.62, 0.56, 0.36), Layer.GRASS),
@@ -104,14 +105,29 @@ def _sheet(
     kind: str,
     tints: dict[str, float],
 ) -> Mesh:
-    points = street.world(rows[:, None], np.array([[low, high]]), height)
+    ones = np.ones(len(rows))
+    return covered(street, rows, low * ones, high * ones, height, kind, tints[kind])
+
+
+def covered(
+    street: Street,
+    rows: Floats,
+    low: Floats,
+    high: Floats,
+    height: float,
+    kind: str,
+    tint: float = 1.0,
+) -> Mesh:
+    """Cover the ground from low to high t (N,), at rows of s (N,), with a kind of GROUNDS."""
+    across = np.stack([low, high], 1)
+    points = street.world(rows[:, None], across, height)
     count = len(rows)
     index = 2 * np.arange(count - 1)[:, None]
     faces = np.concatenate([index + [0, 2, 3], index + [0, 3, 1]], 1)
     material = GROUNDS[kind]
     tile = _METRES_PER_TILE[Layer(material.layer)]
-    uv = np.stack(np.broadcast_arrays(rows[:, None], np.array([[low, high]])), -1) / tile
-    return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tints[kind]))
+    uv = np.stack(np.broadcast_arrays(rows[:, None], across), -1) / tile
+    return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tint))
 
 
 def _kerb_faces(street: Street, side: int, zone: Zone, rows: Floats) -> Mesh:

@@ -11,12 +11,16 @@ from mtl_perception.rendering.opengl.views import Light, Part, Posed
 from mtl_perception.rendering.ranges import Ranges
 
 from .ground import ground, markings
+from .islands import islands
 from .light import draw_light
 from .roadside.chunks import Chunks
 from .roadside.sides import background, SIDES
 from .shapes import buildings
 from .street import draw_street, Generator, OURS, Street, THEIRS
 from .traffic import Mover, parked_cars, traffic, walkers
+
+# a lorry's, and how far it is off the middle of its lane
+LANE_HALF_WIDTH_M = 1.4
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
         body = buildings.bridge(rng, street.edge(1) + float(rng.uniform(0.5, 6)), clearance)
         chunks.put(s, 0.0, body)
     parked, lane_t = parked_cars(street, rng, ranges)
+    islands(chunks, rng, abs(lane_t) - LANE_HALF_WIDTH_M)
     movers = [*parked, *traffic(street, rng, ranges, lane_t), *walkers(street, rng, ranges)]
     return Scene(street, chunks.parts(), tuple(movers), draw_light(rng, ranges), lane_t)
 

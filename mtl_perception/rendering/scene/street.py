@@ -20,6 +20,9 @@ STEP_M = 0.5
 Generator: TypeAlias = np.random.Generator
 # along or across the street, in metres
 Place: TypeAlias = float | Floats
+TOWN = ('residential', 'city', 'suburb')
+# what people walk on, see ground.GROUNDS
+WALKS = ('sidewalk', 'paving', 'asphalt walk')
 # right-hand traffic: the camera's side is -1
 OURS, THEIRS = -1, 1
 
@@ -43,7 +46,10 @@ class Crossing(NamedTuple):
 
 @dataclass(frozen=True)
 class Street:
-    """A street: kind, widths, zones by side, crossings, and its course through the world."""
+    """A street: kind, widths, zones by side, crossings, and its course through the world.
+
+    Islands as wide as twice `island`, 0 for none, divide the lanes before and behind crossings.
+    """
 
     kind: str
     half_width: float
@@ -52,6 +58,7 @@ class Street:
     crossings: list[Crossing]
     banks: dict[int, tuple[float, float]]
     course: 'Course'
+    island: float = 0.0
 
     def edge(self, side: int) -> float:
         """Give where the built-up strip begins: the outer edge of the last narrow zone."""
@@ -123,8 +130,12 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
         kind, lanes, half = 'alley', 2, rng.uniform(*ranges.alley_half_width)
     if kind in ('residential', 'city') and rng.random() < 0.7:
         half += 1.1
+    island = 0.0
+    if kind in TOWN and lanes != 3 and ranges.islands > 0 and rng.random() < ranges.islands:
+        island = float(rng.uniform(*ranges.island_half_width))
+        half += island
     zones = {side: _zones(rng, ranges, kind, half) for side in (1, -1)}
-    crossings = [] if kind == 'highway' else _crossings(rng, ranges, kind)
+    crossings = [] if kind == 'highway' else _crossings(rng, ranges, kind, island > 0)
     banks = {
         side: (
             zones[side][-1].inner + 3.0,
@@ -132,14 +143,14 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
         )
         for side in (1, -1)
     }
-    return Street(kind, float(half), lanes, zones, crossings, banks, _course(rng, ranges, kind))
+    course = _course(rng, ranges, kind)
+    return Street(kind, float(half), lanes, zones, crossings, banks, course, island)
 
 
 def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]:
     kerb = float(rng.uniform(*ranges.kerb_height))
     edges: list[tuple[str, float, float]] = []
-    paved = str(rng.choice(['sidewalk', 'paving', 'old road']))
-    walk = 'sidewalk' if paved == 'old road' else paved
+    walk = str(rng.choice(WALKS))
     if kind in ('rural', 'highway'):
         edges.append(('old road', float(rng.uniform(0.3, 2.0)), 0.0))
         edges.append(('grass', float(rng.uniform(1.5, 4.0)), 0.0))
@@ -167,15 +178,15 @@ def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]
     return zones
 
 
-def _crossings(rng: Generator, ranges: Ranges, kind: str) -> list[Crossing]:
-    crossings = []
+def _crossings(rng: Generator, ranges: Ranges, kind: str, wide: bool) -> list[Crossing]:
+    crossings, scale = [], 2.0 if wide else 1.0
     s = float(rng.uniform(-10, 60))
     while s < AHEAD_M - 20:
-        width = float(rng.uniform(3.0, 8.0))
+        width = scale * float(rng.uniform(3.0, 8.0))
         sides = [(1,), (-1,), (1, -1)][rng.integers(3)]
         if rng.random() < (0.4 if kind == 'rural' else 0.85):
             crossings.append(Crossing(s, s + width, sides))
-        s += float(rng.uniform(*ranges.crossing_spacing))
+        s += float(rng.uniform(*ranges.crossing_spacing)) / scale**0.5
     return crossings
 
 

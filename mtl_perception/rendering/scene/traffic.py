@@ -10,7 +10,7 @@ from mtl_perception.rendering.ranges import Ranges
 from .shapes import people
 from .shapes.vehicles import vehicle
 from .shapes.vehicles.bodywork import footprint
-from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS
+from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS, WALKS
 
 CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
 CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
@@ -134,7 +134,7 @@ def walkers(street: Street, rng: Generator, ranges: Ranges) -> list[Mover]:
         return []
     movers = []
     for side in (OURS, THEIRS):
-        walk = next(z for z in street.zones[side] if z.kind in ('sidewalk', 'paving'))
+        walk = next(z for z in street.zones[side] if z.kind in WALKS)
         outer = min(walk.outer, walk.inner + 4.0)
         density = float(rng.uniform(*ranges.people_per_100_m))
         for _ in range(rng.poisson(density * 1.5)):

@@ -1,0 +1,93 @@
+"""Traffic islands in the middle of the road, with what stands on them."""
+
+import numpy as np
+
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Mesh
+from mtl_perception.rendering.opengl.primitives import quads
+
+from .ground import covered, GROUNDS
+from .roadside.chunks import Chunks
+from .shapes import furniture, vegetation
+from .street import AHEAD_M, Generator, Street, WALKS
+
+# what is narrower is no island
+NARROWEST_M = 0.35
+KERB_M = 0.15
+# from a crossing to the islands before and behind it, for those who turn
+CLEAR_M = 2.5
+PLANTED = ('grass', 'soil')
+
+
+def islands(chunks: Chunks, rng: Generator, room_m: float) -> None:
+    """Lay islands before and behind most crossings, and some between them.
+
+    They are as wide as the street is wider for them, at most twice room_m: what the lanes leave.
+    """
+    street = chunks.street
+    half_width = min(street.island, room_m)
+    if half_width < NARROWEST_M:
+        return
+    surface, height = str(rng.choice([*WALKS, *PLANTED])), float(rng.uniform(0.06, 0.16))
+    for crossing in street.crossings:
+        for edge, way in ((crossing.start - CLEAR_M, -1), (crossing.stop + CLEAR_M, 1)):
+            if rng.random() < 0.8:
+                _island(chunks, rng, edge, way, half_width, height, surface)
+    for s in np.arange(5.0, AHEAD_M - 60, 50.0) + rng.uniform(0, 40):
+        if rng.random() < 0.5 and street.free(s, 1, 25.0) and street.free(s, -1, 25.0):
+            _island(chunks, rng, float(s), 1, half_width, height, surface)
+
+
+def _island(
+    chunks: Chunks,
+    rng: Generator,
+    edge: float,
+    way: int,
+    half_width: float,
+    height: float,
+    surface: str,
+) -> None:
+    """Lay an island from an edge along s, one way or the other, and furnish it."""
+    length = float(rng.uniform(4.0, 20.0))
+    start, stop = sorted((edge, edge + way * length))
+    chunks.add(start, _mesh(chunks.street, start, stop, half_width, height, surface))
+
+    def stand(s: float, mesh: Mesh, turn: float = 0.0) -> None:
+        chunks.add(s, mesh.moved(chunks.street.pose(s, 0.0, turn, height)))
+
+    for s, turn in ((start + 0.7, 0.0), (stop - 0.7, np.pi)):
+        if rng.random() < 0.6:
+            stand(s, furniture.sign(rng), turn)
+        elif rng.random() < 0.5:
+            stand(s, furniture.traffic_light(rng), turn)
+    if surface in PLANTED and rng.random() < 0.6:
+        for s in np.arange(start + 1.5, stop - 1.5, float(rng.uniform(1.0, 4.0))):
+            stand(float(s), vegetation.bush(rng, float(rng.uniform(0.3, 0.8)) * half_width))
+
+
+def _mesh(
+    street: Street, start: float, stop: float, half_width: float, height: float, surface: str
+) -> Mesh:
+    """Build an island with round ends: its kerb, upright and from above, and what it encloses."""
+    s = _rows(start, stop, half_width)
+    outer = _half_widths(s, start, stop, half_width)
+    inner = np.maximum(outer - KERB_M, 0.0)
+    parts = [covered(street, s, -inner, inner, height, surface)]
+    for low, high in ((inner, outer), (-outer, -inner)):
+        parts.append(covered(street, s, low, high, height, 'kerb'))
+    for side in (-1, 1):
+        foot, top = street.world(s, side * outer, 0.0), street.world(s, side * outer, height)
+        corners = np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1)
+        parts.append(quads(corners[:, ::-side], GROUNDS['kerb']))
+    return joined(parts)
+
+
+def _rows(start: float, stop: float, radius: float) -> Floats:
+    """Divide an island along s, finely at its round ends."""
+    round_end = radius * (1 - np.cos(np.linspace(0, np.pi / 2, 7)))
+    middle = np.arange(start + radius, stop - radius, 2.0)
+    return np.unique(np.concatenate([start + round_end, middle, stop - round_end]))
+
+
+def _half_widths(s: Floats, start: float, stop: float, radius: float) -> Floats:
+    into = np.clip(np.minimum(s - start, stop - s), 0.0, radius)
+    return np.asarray(np.sqrt(radius**2 - (radius - into) ** 2))
