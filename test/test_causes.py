@@ -13,7 +13,7 @@ from mtl_perception.ros.health.measurements import Counters
 
 def test_nothing_is_wrong_with_a_camera_that_serves() -> None:
     assert causes_of(state()) == []
-    assert causes_of(state(scale=replace(SCALE, ratio=1.05))) == []
+    assert causes_of(state(lidar_scale=replace(SCALE, ratio=1.05))) == []
 
 
 CAUSES: dict[str, tuple[CameraState, Level, str]] = {
@@ -65,12 +65,12 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         'no sweep on /lidar: nobody publishes there',
     ),
     'wrong scale': (
-        state({'depth_scale': 2.0}, scale=SCALE),
+        state({'depth_scale': 2.0}, lidar_scale=SCALE),
         Level.WARN,
         'the lidar measures 1.250 times the depth; set depth_scale to 2.500, or lidar.apply',
     ),
     'wildly applied scale': (
-        state({'lidar_apply': True, 'depth_scale': 2.0}, scale=replace(SCALE, ratio=0.6)),
+        state({'lidar_apply': True, 'depth_scale': 2.0}, lidar_scale=replace(SCALE, ratio=0.6)),
         Level.WARN,
         'lidar.apply multiplies depth by 0.600, beyond 5 times lidar.max_error; correct lidar.t',
     ),
@@ -107,12 +107,12 @@ def test_each_cause_is_said_in_words(name: str) -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    found = causes_of(state(stamp_age_s=400.0, since_image_s=30.0, scale=SCALE))
+    found = causes_of(state(stamp_age_s=400.0, since_image_s=30.0, lidar_scale=SCALE))
     assert [cause.level for cause in found] == [Level.ERROR, Level.WARN, Level.WARN]
 
 
 def test_an_applied_scale_is_no_fault() -> None:
-    assert causes_of(state({'lidar_apply': True}, scale=SCALE)) == []
+    assert causes_of(state({'lidar_apply': True}, lidar_scale=SCALE)) == []
     applied = {'ground_check': True, 'ground_apply': True, 'camera_height_m': 0.5}
     assert causes_of(state(applied, ground_scale=replace(SCALE, ratio=0.6))) == []
 

@@ -41,7 +41,7 @@ def test_a_camera_reports_rates_times_and_counts() -> None:
     made = camera_status(
         'node: camera',
         'road8',
-        state(scale=SCALE, ground_scale=replace(SCALE, ratio=0.9)),
+        state(lidar_scale=SCALE, ground_scale=replace(SCALE, ratio=0.9)),
         paused=False,
     )
     assert (made.level, made.name, made.hardware_id) == (b'\1', 'node: camera', 'road8')

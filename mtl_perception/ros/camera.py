@@ -113,7 +113,7 @@ class Camera:
             parameters=parameters,
             silence=inputs.silence(self.image_topic),
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
-            scale=self._lidar.scale,
+            lidar_scale=self._lidar.scale,
             ground_scale=self._ground.scale if parameters.ground_check else None,
             lidar_fault=self._lidar_fault(parameters) if parameters.lidar_check else '',
         )

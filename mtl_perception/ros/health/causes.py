@@ -36,8 +36,8 @@ class CameraState:
     """A camera at the time of a report.
 
     `silence` says who publishes on the topic of images, `info_lack` what is missing in
-    camera_info, '' if nothing is or nobody needs it. `scale` is the lidar's, `ground_scale` that
-    of the camera's height.
+    camera_info, '' if nothing is or nobody needs it. `lidar_scale` is what a lidar found,
+    `ground_scale` what the camera's height did.
     """
 
     image_topic: str
@@ -46,7 +46,7 @@ class CameraState:
     parameters: Parameters
     silence: str
     info_lack: str
-    scale: Scale | None = None
+    lidar_scale: Scale | None = None
     ground_scale: Scale | None = None
     lidar_fault: str = ''
 
@@ -156,7 +156,7 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
     for source, scale, finding, suspect in (
         (
             'lidar',
-            state.scale,
+            state.lidar_scale,
             'the lidar measures',
             'lidar.translation_m and lidar.rotation_xyzw',
         ),

@@ -109,7 +109,7 @@ def _values(state: CameraState) -> dict[str, str]:
         values['now - stamp (ms)'] = f'{interval.stamp_age_s * 1e3:.1f}'
     parameters = state.parameters
     for source, scale, applied in (
-        ('lidar', state.scale, parameters.lidar_apply),
+        ('lidar', state.lidar_scale, parameters.lidar_apply),
         ('ground', state.ground_scale, parameters.ground_apply),
     ):
         if scale is not None:
