@@ -198,9 +198,7 @@ def test_in_an_alley_something_stands_near_on_both_sides() -> None:
 
 def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
     studio, seen = rendered.studio(), []
-    ranges = replace(
-        Ranges(), streets={'residential': 1.0}, islands=1.0, island_half_width=(1.2, 1.6)
-    )
+    ranges = replace(Ranges(), islands=1.0, island_half_width=(1.2, 1.6))
     for seed in range(6):
         rng = np.random.default_rng(seed)
         scene = draw_scene(rng, ranges)

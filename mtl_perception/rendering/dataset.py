@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--islands',
         type=float,
         default=0.0,
-        help='share of the streets within a town that traffic islands divide',
+        help='share of the scenes in a town street that traffic islands divide',
     )
     parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
     parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')

@@ -31,7 +31,7 @@ class Ranges:
     sidewalk_width: Range = (1.2, 4.0)
     verge_width: Range = (0.6, 3.5)
     crossing_spacing: Range = (45.0, 110.0)
-    # how often a street within a town is so wide that islands divide it, and by how much more
+    # how often it is instead a wide one in a town, with traffic islands
     islands: float = 0.0
     island_half_width: Range = (0.5, 1.6)
 

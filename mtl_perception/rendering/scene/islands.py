@@ -1,5 +1,7 @@
 """Traffic islands in the middle of the road, with what stands on them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Mesh
@@ -28,40 +30,42 @@ def islands(chunks: Chunks, rng: Generator, room_m: float) -> None:
     if half_width < NARROWEST_M:
         return
     surface, height = str(rng.choice([*WALKS, *PLANTED])), float(rng.uniform(0.06, 0.16))
+    for start, stop in _spans(street, rng):
+        chunks.add(start, _mesh(street, start, stop, half_width, height, surface))
+        for s, mesh, turn in _furniture(rng, start, stop, half_width, surface in PLANTED):
+            chunks.add(s, mesh.moved(street.pose(s, 0.0, turn, height)))
+
+
+def _spans(street: Street, rng: Generator) -> list[tuple[float, float]]:
+    """Draw from where to where along s islands lie, clear of crossings and of each other."""
+    drawn = [(s, 1) for s in np.arange(5.0, AHEAD_M - 60, 50.0) + rng.uniform(0, 40)]
     for crossing in street.crossings:
-        for edge, way in ((crossing.start - CLEAR_M, -1), (crossing.stop + CLEAR_M, 1)):
-            if rng.random() < 0.8:
-                _island(chunks, rng, edge, way, half_width, height, surface)
-    for s in np.arange(5.0, AHEAD_M - 60, 50.0) + rng.uniform(0, 40):
-        if rng.random() < 0.5 and street.free(s, 1, 25.0) and street.free(s, -1, 25.0):
-            _island(chunks, rng, float(s), 1, half_width, height, surface)
+        drawn += [(crossing.start - CLEAR_M, -1), (crossing.stop + CLEAR_M, 1)]
+    taken = [(c.start, c.stop) for c in street.crossings]
+    spans = []
+    # those of crossings first
+    for edge, way in reversed(drawn):
+        length = float(rng.uniform(4.0, 20.0))
+        start, stop = sorted((float(edge), float(edge) + way * length))
+        clear = all(stop + 1.0 < low or high + 1.0 < start for low, high in taken)
+        if clear and rng.random() < 0.8:
+            spans.append((start, stop))
+            taken.append((start, stop))
+    return spans
 
 
-def _island(
-    chunks: Chunks,
-    rng: Generator,
-    edge: float,
-    way: int,
-    half_width: float,
-    height: float,
-    surface: str,
-) -> None:
-    """Lay an island from an edge along s, one way or the other, and furnish it."""
-    length = float(rng.uniform(4.0, 20.0))
-    start, stop = sorted((edge, edge + way * length))
-    chunks.add(start, _mesh(chunks.street, start, stop, half_width, height, surface))
-
-    def stand(s: float, mesh: Mesh, turn: float = 0.0) -> None:
-        chunks.add(s, mesh.moved(chunks.street.pose(s, 0.0, turn, height)))
-
+def _furniture(
+    rng: Generator, start: float, stop: float, half_width: float, planted: bool
+) -> Iterator[tuple[float, Mesh, float]]:
+    """Draw what stands on an island: at which s, and turned by how much."""
     for s, turn in ((start + 0.7, 0.0), (stop - 0.7, np.pi)):
         if rng.random() < 0.6:
-            stand(s, furniture.sign(rng), turn)
+            yield s, furniture.sign(rng), turn
         elif rng.random() < 0.5:
-            stand(s, furniture.traffic_light(rng), turn)
-    if surface in PLANTED and rng.random() < 0.6:
+            yield s, furniture.traffic_light(rng), turn
+    if planted and rng.random() < 0.6:
         for s in np.arange(start + 1.5, stop - 1.5, float(rng.uniform(1.0, 4.0))):
-            stand(float(s), vegetation.bush(rng, float(rng.uniform(0.3, 0.8)) * half_width))
+            yield float(s), vegetation.bush(rng, float(rng.uniform(0.3, 0.8)) * half_width), 0.0
 
 
 def _mesh(

@@ -20,6 +20,7 @@ STEP_M = 0.5
 Generator: TypeAlias = np.random.Generator
 # along or across the street, in metres
 Place: TypeAlias = float | Floats
+# streets that islands may divide
 TOWN = ('residential', 'city', 'suburb')
 # what people walk on, see ground.GROUNDS
 WALKS = ('sidewalk', 'paving', 'asphalt walk')
@@ -128,12 +129,13 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
     # no draw where there are none, so that a seed stays the street that it was
     if ranges.alleys > 0 and rng.random() < ranges.alleys:
         kind, lanes, half = 'alley', 2, rng.uniform(*ranges.alley_half_width)
+    island = 0.0
+    if ranges.islands > 0 and rng.random() < ranges.islands:
+        kind, lanes = str(rng.choice(TOWN)), 2
+        island = float(rng.uniform(*ranges.island_half_width))
+        half = rng.uniform(*ranges.lane_width) + island + 1.1
     if kind in ('residential', 'city') and rng.random() < 0.7:
         half += 1.1
-    island = 0.0
-    if kind in TOWN and lanes != 3 and ranges.islands > 0 and rng.random() < ranges.islands:
-        island = float(rng.uniform(*ranges.island_half_width))
-        half += island
     zones = {side: _zones(rng, ranges, kind, half) for side in (1, -1)}
     crossings = [] if kind == 'highway' else _crossings(rng, ranges, kind, island > 0)
     banks = {
