@@ -33,7 +33,9 @@ _METRES_PER_TILE = {
 
 def ground(street: Street, rng: np.random.Generator) -> Mesh:
     """Build road, kerbs, sidewalks, verges, side roads and the land around."""
-    tints = {kind: float(rng.uniform(0.75, 1.2)) for kind in GROUNDS}
+    tints = {kind: float(rng.uniform(0.75, 1.2)) for kind in GROUNDS if kind != 'asphalt walk'}
+    # no draw of its own, so that a seed stays the street that it was
+    tints['asphalt walk'] = tints['old road']
     road = str(rng.choice(['road', 'old road']))
     rows = np.unique(
         np.concatenate(
