@@ -199,7 +199,7 @@ def test_in_an_alley_something_stands_near_on_both_sides() -> None:
 def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
     studio, seen = rendered.studio(), []
     ranges = replace(Ranges(), islands=1.0, island_half_width=(1.2, 1.6))
-    for seed in range(6):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         scene = draw_scene(rng, ranges)
         edge = min(scene.street.island, abs(scene.lane_t) - LANE_HALF_WIDTH_M)
@@ -218,9 +218,9 @@ def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
             k = rendered.CAMERA
             row, column = round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px)
             seen.append(frame.truth.labels[row, column])
-    assert len(seen) >= 6
+    assert len(seen) >= 12
     # most crossings have one
-    assert np.mean([label != IDS['road'] for label in seen]) > 0.6
+    assert np.mean([label != IDS['road'] for label in seen]) > 0.5
 
 
 def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:
