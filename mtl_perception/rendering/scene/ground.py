@@ -10,7 +10,7 @@ from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh,
 from mtl_perception.rendering.opengl.primitives import quads
 from mtl_perception.rendering.opengl.textures.layers import Layer
 
-from .street import AHEAD_M, BEHIND_M, ROAD, SIDEWALK, Street, VEGETATION, Zone
+from .street import AHEAD_M, BEHIND_M, Place, ROAD, SIDEWALK, Street, VEGETATION, Zone
 
 MARKING_HEIGHT_M = 0.006
 GROUNDS = {
@@ -55,7 +55,7 @@ def ground(street: Street, rng: np.random.Generator) -> Mesh:
         ]
     middle = np.linspace(-street.half_width, street.half_width, 7)
     for first, second in pairwise(middle):
-        parts.append(_sheet(street, rows, first, second, 0.0, road, tints))
+        parts.append(covered(street, rows, first, second, 0.0, road, tints[road]))
     return joined(parts)
 
 
@@ -72,7 +72,8 @@ def _strip(
             kind, height = (road, 0.0) if open_road else (zone.kind, zone.height)
             for start, stop in _runs(taken == open_road):
                 rows_here = rows[start : stop + 1]
-                parts.append(_sheet(street, rows_here, low, high, height, kind, tints))
+                sheet = (street, rows_here, low, high, height, kind, tints[kind])
+                parts.append(covered(*sheet))
     if zone.height > 0:
         for c in street.crossings:
             if side in c.sides and zone.inner < 40:
@@ -98,30 +99,17 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(changes[::2], changes[1::2], strict=True)]
 
 
-def _sheet(
-    street: Street,
-    rows: Floats,
-    low: float,
-    high: float,
-    height: float,
-    kind: str,
-    tints: dict[str, float],
-) -> Mesh:
-    ones = np.ones(len(rows))
-    return covered(street, rows, low * ones, high * ones, height, kind, tints[kind])
-
-
 def covered(
     street: Street,
     rows: Floats,
-    low: Floats,
-    high: Floats,
+    low: Place,
+    high: Place,
     height: float,
     kind: str,
     tint: float = 1.0,
 ) -> Mesh:
-    """Cover the ground from low to high t (N,), at rows of s (N,), with a kind of GROUNDS."""
-    across = np.stack([low, high], 1)
+    """Cover the ground from low to high t, at rows of s (N,), with a kind of GROUNDS."""
+    across = np.stack(np.broadcast_arrays(low, high), -1).reshape(-1, 2)
     points = street.world(rows[:, None], across, height)
     count = len(rows)
     index = 2 * np.arange(count - 1)[:, None]
@@ -134,10 +122,13 @@ def covered(
 
 def _kerb_faces(street: Street, side: int, zone: Zone, rows: Floats) -> Mesh:
     keep = [street.free((a + b) / 2, side) for a, b in pairwise(rows)]
-    low = street.world(rows, side * zone.inner, 0.0)
-    top = street.world(rows, side * zone.inner, zone.height)
-    corners = np.stack([low[:-1], low[1:], top[1:], top[:-1]], 1)[np.array(keep)]
-    return quads(corners, GROUNDS['kerb'])
+    return quads(kerb_corners(street, rows, side * zone.inner, zone.height)[keep], GROUNDS['kerb'])
+
+
+def kerb_corners(street: Street, rows: Floats, t: Place, height: float) -> Floats:
+    """Give the corners (N - 1, 4, 3) of the faces of a kerb at t, at rows of s (N,)."""
+    foot, top = street.world(rows, t, 0.0), street.world(rows, t, height)
+    return np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1)
 
 
 def markings(street: Street, rng: np.random.Generator) -> Mesh:

@@ -7,7 +7,7 @@ import numpy as np
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Mesh
 from mtl_perception.rendering.opengl.primitives import quads
 
-from .ground import covered, GROUNDS
+from .ground import covered, GROUNDS, kerb_corners
 from .roadside.chunks import Chunks
 from .shapes import furniture, vegetation
 from .street import AHEAD_M, Generator, Street, WALKS
@@ -79,9 +79,8 @@ def _mesh(
     for low, high in ((inner, outer), (-outer, -inner)):
         parts.append(covered(street, s, low, high, height, 'kerb'))
     for side in (-1, 1):
-        foot, top = street.world(s, side * outer, 0.0), street.world(s, side * outer, height)
-        corners = np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1)
-        parts.append(quads(corners[:, ::-side], GROUNDS['kerb']))
+        faces = kerb_corners(street, s, side * outer, height)
+        parts.append(quads(faces[:, ::-side], GROUNDS['kerb']))
     return joined(parts)
 
 

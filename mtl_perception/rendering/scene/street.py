@@ -49,7 +49,7 @@ class Crossing(NamedTuple):
 class Street:
     """A street: kind, widths, zones by side, crossings, and its course through the world.
 
-    Islands as wide as twice `island`, 0 for none, divide the lanes before and behind crossings.
+    Islands as wide as twice `island`, 0 for none, divide the lanes here and there.
     """
 
     kind: str
