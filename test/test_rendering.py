@@ -20,11 +20,13 @@ from mtl_perception.recordings.kitti_to_bag import BagOptions, kitti_to_bag
 from mtl_perception.rendering import dataset
 from mtl_perception.rendering.drive import Frame, with_room
 from mtl_perception.rendering.opengl.renderer import Truth
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.opengl.views import Moment, offsets
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.islands import CLEAR_M, NARROWEST_M
 from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
+from mtl_perception.rendering.scene.shapes.furniture import island_post
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
 
 SEEDS = (1, 2, 6)
@@ -221,6 +223,21 @@ def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
     assert len(seen) >= 12
     # most crossings have one
     assert np.mean([label != IDS['road'] for label in seen]) > 0.5
+
+
+def test_arrows_on_islands_point_down_to_the_right_of_who_comes_along() -> None:
+    seen = 0
+    for seed in range(8):
+        post = island_post(np.random.default_rng(seed)).vertices
+        blue = post[(post['surface'][:, 0] == Layer.SIGN_BLUE)]
+        # in the texture the arrow points up
+        tip, centre = (np.abs(blue['uv'] - [0.5, v]).max(1) < 0.01 for v in (0.0, 0.5))
+        for _, y, z in blue['position'][tip] - blue['position'][centre]:
+            seen += 1
+            # they look along x, and y is to the left
+            assert y == pytest.approx(z)
+            assert y < -0.15
+    assert seen >= 4
 
 
 def test_a_sweep_lies_on_the_surfaces_that_the_camera_sees(still: list[Frame]) -> None:

@@ -59,10 +59,8 @@ def _furniture(
 ) -> Iterator[tuple[float, Mesh, float]]:
     """Draw what stands on an island: at which s, and turned by how much."""
     for s, turn in ((start + 0.7, 0.0), (stop - 0.7, np.pi)):
-        if rng.random() < 0.6:
-            yield s, furniture.sign(rng), turn
-        elif rng.random() < 0.5:
-            yield s, furniture.traffic_light(rng), turn
+        if rng.random() < 0.8:
+            yield s, furniture.island_post(rng), turn
     if planted and rng.random() < 0.6:
         for s in np.arange(start + 1.5, stop - 1.5, float(rng.uniform(1.0, 4.0))):
             yield float(s), vegetation.bush(rng, float(rng.uniform(0.3, 0.8)) * half_width), 0.0

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
 from mtl_perception.rendering.opengl.primitives import box, disc, quads, tube
 from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import OBJECT
@@ -60,6 +60,47 @@ def traffic_light(rng: np.random.Generator) -> Mesh:
             disc((-0.13, 0, 3.2 - 0.3 * k), (-1, 0, 0), 0.1, Material(OBJECT, dim, glow=glow))
         )
     return joined(parts)
+
+
+def island_post(rng: np.random.Generator) -> Mesh:
+    """Build what heads a traffic island and faces -x: lights or a sign over a low keep-right."""
+    parts, above = [], rng.random()
+    if above < 0.4:
+        parts.append(traffic_light(rng))
+        case = Material(OBJECT, (0.33, 0.36, 0.32))
+        parts += [box((0.2, 0.25, 0.6), (0, y, 2.7), case) for y in (-0.3, 0.3)]
+    else:
+        parts.append(tube([(0, 0, -0.2), (0, 0, 1.2 if above < 0.8 else 2.9)], 0.04, _GALVANISED))
+    if above >= 0.8:
+        parts.append(_give_way(2.6))
+    if above >= 0.4 or rng.random() < 0.7:
+        parts.append(_keep_right(float(rng.uniform(0.7, 1.2)), float(rng.uniform(0.25, 0.35))))
+    return joined(parts)
+
+
+def _keep_right(height: float, radius: float) -> Mesh:
+    """Build a blue disc at a height, with an arrow down to the right of who comes along x."""
+    face = disc((-0.07, 0, 0), (-1, 0, 0), radius, Material(OBJECT, (1, 1, 1), Layer.SIGN_BLUE))
+    back = disc((-0.06, 0, 0), (1, 0, 0), radius, _BACK)
+    turn = np.deg2rad(135)
+    pose = np.eye(4)
+    pose[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    pose[2, 3] = height
+    return joined([face, back]).moved(pose)
+
+
+def _give_way(height: float) -> Mesh:
+    """Build a triangle on its tip, white with a red rim, which faces -x."""
+    corners = np.array([(0.0, 0.45, 0.26), (0.0, 0.0, -0.52), (0.0, -0.45, 0.26)])
+    layers = [
+        (-0.07, 0.65, Material(OBJECT, (0.93, 0.93, 0.93))),
+        (-0.065, 1.0, Material(OBJECT, (0.72, 0.1, 0.1))),
+    ]
+    faces = [
+        mesh(size * corners + [x, 0, height], [[0, 1, 2]], material)
+        for x, size, material in layers
+    ]
+    return joined([*faces, mesh(corners + [-0.06, 0, height], [[2, 1, 0]], _BACK)])
 
 
 def bin_or_box(rng: np.random.Generator) -> Mesh:
