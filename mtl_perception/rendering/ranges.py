@@ -34,6 +34,7 @@ class Ranges:
     # how often it is instead a wide one in a town, with traffic islands
     islands: float = 0.0
     island_half_width: Range = (0.5, 1.6)
+    island_corner: Range = (3.0, 8.0)
 
     # the camera
     camera_height: Range = (1.60, 1.70)

@@ -6,29 +6,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh
 from mtl_perception.rendering.opengl.primitives import quads
 from mtl_perception.rendering.opengl.textures.layers import Layer
 
-from .street import AHEAD_M, BEHIND_M, Place, ROAD, SIDEWALK, Street, VEGETATION, Zone
+from .corners import corners
+from .street import AHEAD_M, BEHIND_M, ROAD, Street, Zone
+from .surfaces import covered, divided, GROUNDS, kerb_quads
 
 MARKING_HEIGHT_M = 0.006
-GROUNDS = {
-    'road': Material(ROAD, (0.36, 0.36, 0.37), Layer.ASPHALT),
-    'old road': Material(ROAD, (0.45, 0.44, 0.43), Layer.OLD_ASPHALT),
-    'parking': Material(ROAD, (0.5, 0.48, 0.47), Layer.PAVING),
-    'sidewalk': Material(SIDEWALK, (0.62, 0.6, 0.58), Layer.SLABS),
-    'paving': Material(SIDEWALK, (0.66, 0.58, 0.54), Layer.PAVING),
-    'asphalt walk': Material(SIDEWALK, (0.47, 0.46, 0.45), Layer.OLD_ASPHALT),
-    'kerb': Material(SIDEWALK, (0.68, 0.68, 0.66), Layer.PLASTER),
-    'grass': Material(VEGETATION, (0.5, 0.5, 0.42), Layer.GRASS),
-    'field': Material(VEGETATION, (0.62, 0.56, 0.36), Layer.GRASS),
-    'soil': Material(VEGETATION, (0.42, 0.36, 0.3), Layer.SOIL),
-}
-_METRES_PER_TILE = {
-    **{Layer.ASPHALT: 4.0, Layer.OLD_ASPHALT: 9.0, Layer.PAVING: 1.6, Layer.SLABS: 2.4},
-    **{Layer.PLASTER: 2.0, Layer.GRASS: 5.0, Layer.SOIL: 3.0},
-}
 
 
 def ground(street: Street, rng: np.random.Generator) -> Mesh:
@@ -42,7 +28,7 @@ def ground(street: Street, rng: np.random.Generator) -> Mesh:
             [np.arange(-BEHIND_M, AHEAD_M, 2.0), *([c.start, c.stop] for c in street.crossings)]
         )
     )
-    parts = []
+    parts = list(corners(street, tints)) if street.corner else []
     for side in (1, -1):
         zones = street.zones[side]
         for zone in zones:
@@ -63,7 +49,7 @@ def _strip(
     street: Street, side: int, zone: Zone, rows: Floats, road: str, tints: dict[str, float]
 ) -> list[Mesh]:
     """Build one zone of one side, with side roads across it."""
-    widths = _fill(zone.inner, zone.outer)
+    widths = divided(zone.inner, zone.outer)
     taken = np.array([not street.free((a + b) / 2, side) for a, b in pairwise(rows)])
     parts = []
     for a, b in pairwise(widths):
@@ -74,7 +60,7 @@ def _strip(
                 rows_here = rows[start : stop + 1]
                 sheet = (street, rows_here, low, high, height, kind, tints[kind])
                 parts.append(covered(*sheet))
-    if zone.height > 0:
+    if zone.height > 0 and not street.corner:
         for c in street.crossings:
             if side in c.sides and zone.inner < 40:
                 for s in (c.start, c.stop):
@@ -85,50 +71,15 @@ def _strip(
     return parts
 
 
-def _fill(inner: float, outer: float) -> Floats:
-    """Divide a zone: fine near the road, coarse far away."""
-    edges = [inner]
-    while edges[-1] < outer - 1e-6:
-        edges.append(min(outer, edges[-1] + max(3.0, 0.35 * (edges[-1] - inner))))
-    return np.array(edges)
-
-
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Give [start, stop) of each run of True."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in zip(changes[::2], changes[1::2], strict=True)]
 
 
-def covered(
-    street: Street,
-    rows: Floats,
-    low: Place,
-    high: Place,
-    height: float,
-    kind: str,
-    tint: float = 1.0,
-) -> Mesh:
-    """Cover the ground from low to high t, at rows of s (N,), with a kind of GROUNDS."""
-    across = np.stack(np.broadcast_arrays(low, high), -1).reshape(-1, 2)
-    points = street.world(rows[:, None], across, height)
-    count = len(rows)
-    index = 2 * np.arange(count - 1)[:, None]
-    faces = np.concatenate([index + [0, 2, 3], index + [0, 3, 1]], 1)
-    material = GROUNDS[kind]
-    tile = _METRES_PER_TILE[Layer(material.layer)]
-    uv = np.stack(np.broadcast_arrays(rows[:, None], across), -1) / tile
-    return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tint))
-
-
 def _kerb_faces(street: Street, side: int, zone: Zone, rows: Floats) -> Mesh:
     keep = [street.free((a + b) / 2, side) for a, b in pairwise(rows)]
-    return quads(kerb_corners(street, rows, side * zone.inner, zone.height)[keep], GROUNDS['kerb'])
-
-
-def kerb_corners(street: Street, rows: Floats, t: Place, height: float) -> Floats:
-    """Give the corners (N - 1, 4, 3) of the faces of a kerb at t, at rows of s (N,)."""
-    foot, top = street.world(rows, t, 0.0), street.world(rows, t, height)
-    return np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1)
+    return quads(kerb_quads(street, rows, side * zone.inner, zone.height)[keep], GROUNDS['kerb'])
 
 
 def markings(street: Street, rng: np.random.Generator) -> Mesh:

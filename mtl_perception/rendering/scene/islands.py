@@ -7,10 +7,10 @@ import numpy as np
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Mesh
 from mtl_perception.rendering.opengl.primitives import quads
 
-from .ground import covered, GROUNDS, kerb_corners
 from .roadside.chunks import Chunks
 from .shapes import furniture, vegetation
 from .street import AHEAD_M, Generator, Street, WALKS
+from .surfaces import covered, GROUNDS, kerb_quads
 
 # what is narrower is no island
 NARROWEST_M = 0.35
@@ -77,7 +77,7 @@ def _mesh(
     for low, high in ((inner, outer), (-outer, -inner)):
         parts.append(covered(street, s, low, high, height, 'kerb'))
     for side in (-1, 1):
-        faces = kerb_corners(street, s, side * outer, height)
+        faces = kerb_quads(street, s, side * outer, height)
         parts.append(quads(faces[:, ::-side], GROUNDS['kerb']))
     return joined(parts)
 

@@ -38,7 +38,10 @@ class Zone(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """A side road in the interval [start, stop] of s; on the sides (+1 left, -1 right)."""
+    """A side road in the interval [start, stop] of s; on the sides (+1 left, -1 right).
+
+    With its rounded corners, if the street has such.
+    """
 
     start: float
     stop: float
@@ -49,7 +52,8 @@ class Crossing(NamedTuple):
 class Street:
     """A street: kind, widths, zones by side, crossings, and its course through the world.
 
-    Islands as wide as twice `island`, 0 for none, divide the lanes here and there.
+    Islands as wide as twice `island`, 0 for none, divide the lanes here and there. `corner` is the
+    radius of the corners of side roads, 0 for square ones.
     """
 
     kind: str
@@ -60,6 +64,7 @@ class Street:
     banks: dict[int, tuple[float, float]]
     course: 'Course'
     island: float = 0.0
+    corner: float = 0.0
 
     def edge(self, side: int) -> float:
         """Give where the built-up strip begins: the outer edge of the last narrow zone."""
@@ -129,15 +134,16 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
     # no draw where there are none, so that a seed stays the street that it was
     if ranges.alleys > 0 and rng.random() < ranges.alleys:
         kind, lanes, half = 'alley', 2, rng.uniform(*ranges.alley_half_width)
-    island = 0.0
+    island = corner = 0.0
     if ranges.islands > 0 and rng.random() < ranges.islands:
         kind, lanes = str(rng.choice(TOWN)), 2
         island = float(rng.uniform(*ranges.island_half_width))
+        corner = float(rng.uniform(*ranges.island_corner))
         half = rng.uniform(*ranges.lane_width) + island + 1.1
     if kind in ('residential', 'city') and rng.random() < 0.7:
         half += 1.1
     zones = {side: _zones(rng, ranges, kind, half) for side in (1, -1)}
-    crossings = [] if kind == 'highway' else _crossings(rng, ranges, kind, island > 0)
+    crossings = [] if kind == 'highway' else _crossings(rng, ranges, kind, corner)
     banks = {
         side: (
             zones[side][-1].inner + 3.0,
@@ -146,7 +152,7 @@ def draw_street(rng: Generator, ranges: Ranges) -> Street:
         for side in (1, -1)
     }
     course = _course(rng, ranges, kind)
-    return Street(kind, float(half), lanes, zones, crossings, banks, course, island)
+    return Street(kind, float(half), lanes, zones, crossings, banks, course, island, corner)
 
 
 def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]:
@@ -183,11 +189,11 @@ def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]
     return zones
 
 
-def _crossings(rng: Generator, ranges: Ranges, kind: str, wide: bool) -> list[Crossing]:
-    crossings, scale = [], 2.0 if wide else 1.0
+def _crossings(rng: Generator, ranges: Ranges, kind: str, corner: float) -> list[Crossing]:
+    crossings, scale = [], 2.0 if corner else 1.0
     s = float(rng.uniform(-10, 60))
     while s < AHEAD_M - 20:
-        width = scale * float(rng.uniform(3.0, 8.0))
+        width = scale * float(rng.uniform(3.0, 8.0)) + 2 * corner
         sides = [(1,), (-1,), (1, -1)][rng.integers(3)]
         if rng.random() < (0.4 if kind == 'rural' else 0.85):
             crossings.append(Crossing(s, s + width, sides))
