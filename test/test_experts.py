@@ -157,6 +157,35 @@ def test_pictures_that_were_annotated_are_not_asked_about_again(
         write_index(rows, rows, Experts(ensemble), output)
 
 
+def test_pictures_of_one_name_are_told_apart_and_sources_may_follow_each_other(
+    tmp_path: Path, ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        row
+        for drive in ('first', 'second')
+        for row in read_index(
+            make_index(tmp_path / drive, [{'picture': PICTURE, 'source': drive}])
+        )
+    ]
+    asked, ask = [], Experts.complete
+
+    def noted(self: Experts, row: AnnotatedPicture) -> Opinion:
+        asked.append(row.source)
+        return ask(self, row)
+
+    monkeypatch.setattr(Experts, 'complete', noted)
+    experts, output = Experts(ensemble, Caution(0.0, 0.0)), tmp_path / 'new'
+    output.mkdir()
+    write_index(rows, rows[1:], experts, output)
+    assert [row.labels is None for row in read_index(output / 'index.csv')] == [True, False]
+    write_index(rows, rows[:1], experts, output)
+    assert asked == ['second', 'first']
+    assert all(row.labels is not None for row in read_index(output / 'index.csv'))
+    # another picture in the place of the first
+    write_index(rows[::-1], rows[1:], experts, output)
+    assert asked == ['second', 'first', 'second']
+
+
 def test_what_the_experts_doubt_is_left_out(tmp_path: Path, ensemble: Ensemble) -> None:
     (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, **KNOWN}]))
     asked = ensemble.ask(PICTURE)
@@ -332,9 +361,10 @@ def test_the_command_scores_and_writes(
     with pytest.raises(ValueError, match='was annotated with caution'):
         main([str(data), '--output', str(output), *arguments])
     assert (output / 'agreement.json').read_text() == 'kept'
-    with pytest.raises(SystemExit):
-        main([str(data), '--output', str(data), *arguments])
-    assert f'--output {data} is a folder that is read' in capsys.readouterr().err
+    for named in (data, data / 'index.csv'):
+        with pytest.raises(SystemExit):
+            main([str(named), '--output', str(data), *arguments])
+        assert f'--output {data} is a folder that is read' in capsys.readouterr().err
     with pytest.raises(ValueError, match='has no picture of mad; it has the sources made, other'):
         main([str(data), '--output', str(output), '--sources', 'mad'])
 

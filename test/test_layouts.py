@@ -106,6 +106,8 @@ class TestKittiScenes:
         self, tmp_path: Path, pictures: str
     ) -> None:
         make_kitti_2012(tmp_path, range(2), pictures, self.DISPARITY)
+        # of another scene, in the folder that both years are unpacked to
+        make_kitti_2015(tmp_path, range(2), semantic=grid(7))
         [row] = read_annotated(f'kitti_stereo_2012:{tmp_path}', 'val')
         np.testing.assert_allclose(first_depth(row), [np.nan, 4, 8, 38.4], 1e-6)
         assert (row.f_px, row.principal_row, row.source) == (F_PX, ROW_PX, 'kitti_stereo_2012')

@@ -45,6 +45,27 @@ def test_a_joint_network_is_released_for_one_of_its_label_spaces(
     assert card.data.startswith('0 steps from random weights, on the train pictures of labelled')
 
 
+def test_pictures_whose_labels_mean_nothing_to_the_weights_are_not_scored(
+    joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = partial(Engine, device='cpu', backend='torch')
+    monkeypatch.setattr('mtl_perception.training.release.Engine', engine)
+    data = make_data(tmp_path / 'data')
+    index = data / 'index.csv'
+    *others, last = index.read_text().splitlines()
+    options = [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
+    options += ['--output', str(tmp_path / 'out'), '--domain', 'kitti6']
+    index.write_text('\n'.join([*others, last.replace('road8', 'nyud40')]) + '\n')
+    main(options)
+    card = parse_card(tmp_path / 'out/both-kitti6.yaml')
+    assert card.metrics['all']['segmentation']['pictures'] == 1
+    index.write_text(index.read_text().replace('road8', 'nyud40'))
+    options[options.index(str(tmp_path / 'out'))] = str(tmp_path / 'none')
+    with pytest.raises(ValueError, match=r"no picture of split val .* anything in 'kitti6'; name"):
+        main(options)
+    assert not (tmp_path / 'none').exists()
+
+
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [

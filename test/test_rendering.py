@@ -225,6 +225,35 @@ def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
     assert np.mean([label != IDS['road'] for label in seen]) > 0.5
 
 
+def test_corners_of_side_roads_are_round() -> None:
+    studio, k, seen = rendered.studio(), rendered.CAMERA, 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng, replace(Ranges(), islands=1.0, straight=1.0))
+        street = scene.street
+        crossing = next(c for c in street.crossings if c.start > 25)
+        side, radius = crossing.sides[0], street.corner
+        inner = next(zone.inner for zone in street.zones[side] if zone.height > 0)
+        path = replace(drawn_path(rng), start_m=crossing.start - 10.0, height_m=6.0)
+        path = replace(path, angles=np.array([0.0, 0.42, 0.0]))
+        frame = studio.frame(replace(scene, movers=()), path, 0.0, rng)
+        for beyond in (0.4, -0.4):
+            # where the bisector of the corner meets the arc
+            off = radius - (radius - beyond) / 2**0.5
+            s, t = crossing.start + radius - off, side * (inner + off)
+            height = street.ground_height(s, t)
+            assert (height > 0) == (beyond > 0)
+            x, y, z, _ = np.linalg.inv(frame.moment.camera) @ [*street.world(s, t, height), 1.0]
+            row, column = round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px)
+            inside = 0 <= row < k.height and 0 <= column < k.width
+            # else a tree or a post is before it
+            if inside and frame.truth.depth[row, column] > 0.98 * z:
+                seen += 1
+                assert frame.truth.depth[row, column] == pytest.approx(z, rel=0.01)
+                assert (frame.truth.labels[row, column] == IDS['road']) == (beyond < 0)
+    assert seen >= 8
+
+
 def test_arrows_on_islands_point_down_to_the_right_of_who_comes_along() -> None:
     seen = 0
     for seed in range(8):

@@ -103,7 +103,7 @@ def test_a_plain_checkpoint_holds_its_recipe_and_what_it_always_did(
     run.start_from(str(tiny_weights))
     run.save(path)
     state = torch.load(path, weights_only=True)
-    before = {'network', 'average', 'optimiser', 'schedule', 'step'}
+    before = {'network', 'average', 'optimiser', 'step'}
     assert state.keys() == before | {'recipe', 'start_from'}
     assert yaml.safe_load(yaml.safe_dump(state['recipe'])) == recipe.values()
     assert state['start_from'] == tiny_weights.stem
@@ -121,6 +121,26 @@ def test_a_recipe_that_changed_is_warned_of_unless_only_in_length(
     assert not caplog.records
     start(recipe, seed=5, groups=recipe.groups[:1]).restore(path)
     assert f'the recipe of {path} differs from this one in groups, seed;' in caplog.text
+
+
+def test_rates_and_decay_are_those_of_the_recipe_that_goes_on(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    run = start(recipe)
+    run.advance([made_batch()])
+    run.save(path)
+    again = start(recipe, encoder_rate=recipe.encoder_rate / 10, weight_decay=0.3)
+    again.restore(path)
+    # halfway through the warm-up in both
+    assert again.rates()['encoder'] == pytest.approx(run.rates()['encoder'] / 10)
+    assert again.rates()['decoder'] == run.rates()['decoder'] > 0
+    assert {group['lr'] for group in again.optimiser.param_groups} == set(again.rates().values())
+    decays = [{g['weight_decay'] for g in r.optimiser.param_groups} for r in (run, again)]
+    assert decays == [{recipe.weight_decay}, {0.3}]
+    again.advance([made_batch()])
+    with pytest.raises(ValueError, match=r"another optimiser than 'sgd'; go on with the one"):
+        start(recipe, optimiser='sgd').restore(path)
 
 
 def test_a_checkpoint_that_does_not_know_its_recipe_is_read(

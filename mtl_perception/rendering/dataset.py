@@ -163,7 +163,8 @@ def _keep_settings(folder: Path, camera: Intrinsics, ranges: Ranges, samples: in
     if scene is None:
         there = wanted
     elif path.is_file():
-        there = json.loads(path.read_text())
+        # what a folder's settings do not have is younger than they are
+        there = wanted | json.loads(path.read_text())
     else:
         there = wanted | _read_camera(folder, scene)
         log.warning('%s has no %s: only its camera can be compared', folder, SETTINGS)

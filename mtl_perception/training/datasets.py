@@ -1,6 +1,6 @@
 """Pictures with missing annotations, as tensors; batches that hold each group by its quota."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -25,6 +25,12 @@ _ANNOTATIONS = {'segmentation': 'labels', 'depth': 'depth', 'normals': 'normals'
 def _learns(row: AnnotatedPicture, task: str) -> bool:
     """Say whether a picture has what a task learns from: depth needs the focal length as well."""
     return getattr(row, _ANNOTATIONS[task]) is not None and (task != 'depth' or bool(row.f_px))
+
+
+def scorable(row: AnnotatedPicture, tasks: Collection[str], space: str) -> bool:
+    """Say whether labels that a picture is scored by, if any, have a meaning in a label space."""
+    scored = 'segmentation' in tasks and row.without_teachers().labels is not None
+    return not scored or label_space(row.label_space).maps_to(space)
 
 
 class Draw(NamedTuple):

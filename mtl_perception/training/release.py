@@ -13,9 +13,10 @@ from mtl_perception.engine import Engine
 from mtl_perception.label_space import label_space, Part
 from mtl_perception.model_card import sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
-from mtl_perception.offline.evaluate import evaluate, write_report
+from mtl_perception.offline.evaluate import evaluate_rows, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
+from .datasets import scorable
 from .loop.optimisation import PRECISIONS
 from .recipe import add_recipe_arguments, chosen_recipe, Recipe, recipe_from
 
@@ -28,12 +29,25 @@ _PREFIX = 'module.'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Release the moving average of a checkpoint: half precision, then scored as written."""
+    """Release the moving average of a checkpoint: half precision, then scored as written.
+
+    Raises ValueError if no picture of split val can be scored.
+    """
     options = _parse(arguments)
     recipe = chosen_recipe(options)
     state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
     trained = _trained(state, recipe, options.checkpoint)
     card = recipe.card(_part(recipe, options.domain))
+    rows = [
+        row
+        for row in read_all(options.data[:1], 'val')
+        if scorable(row, recipe.tasks, card.label_space)
+    ]
+    if not rows:
+        raise ValueError(
+            f'{options.data[0]} has no picture of split val with labels that mean anything in '
+            f"'{card.label_space}'; name first what the weights are to be scored on"
+        )
     weights = options.output / f'{card.name}.safetensors'
     card = replace(card, data=_history(options.data, trained, state))
     network = card.build()
@@ -44,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_weights(network, weights)
     card = replace(card, sha256=sha256_of(weights))
     write_card(card, weights)
-    report = evaluate(options.data[0], Engine(weights), 'val')
+    report = evaluate_rows(rows, Engine(weights), 'val')
     write_card(replace(card, metrics=_rounded(report)), weights)
     write_report(report, None)
 

@@ -24,7 +24,7 @@ from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
-from .datasets import AsymmetricDataset, QuotaSampler
+from .datasets import AsymmetricDataset, QuotaSampler, scorable
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
 from .loop.run import Batch, predict, Run
@@ -55,7 +55,7 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     check_sources(named.difference(recipe.without_sources), rows, 'split train')
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
-    foreign = sum(not _suits(row, recipe, recipe.label_space) for row in validation)
+    foreign = sum(not scorable(row, recipe.tasks, recipe.label_space) for row in validation)
     if foreign:
         words = '%d of %d pictures of split val are not scored: their labels mean nothing in %s'
         log.info(words, foreign, len(validation), recipe.label_space)
@@ -91,18 +91,13 @@ def validate_parts(run: Run, rows: Sequence[AnnotatedPicture]) -> dict[str, Any]
     reports = {
         part.space: validate(
             run.deployed(part),
-            [row for row in rows if _suits(row, recipe, part.space)],
+            [row for row in rows if scorable(row, recipe.tasks, part.space)],
             replace(recipe, label_space=part.space),
             run.device,
         )
         for part in parts
     }
     return reports if len(parts) > 1 else reports[recipe.label_space]
-
-
-def _suits(row: AnnotatedPicture, recipe: Recipe, space: str) -> bool:
-    scored = 'segmentation' in recipe.tasks and row.without_teachers().labels is not None
-    return not scored or label_space(row.label_space).maps_to(space)
 
 
 def validate(

@@ -32,7 +32,19 @@ def evaluate(
     protocol is one of PROTOCOLS, or None for our own; camera_height_m as in Scale. Raises
     ValueError if a source has no such pictures or the model lacks the protocol's classes.
     """
-    rows = _read_rows(data, split, sources)
+    return evaluate_rows(
+        _read_rows(data, split, sources), engine, split, protocol, camera_height_m
+    )
+
+
+def evaluate_rows(
+    rows: Sequence[AnnotatedPicture],
+    engine: Engine,
+    split: str | None = None,
+    protocol: str | None = None,
+    camera_height_m: float | None = None,
+) -> dict[str, Any]:
+    """Score an engine on rows of a split that were read before, see evaluate."""
     scoring = _score(engine, rows, PROTOCOLS[protocol] if protocol else OWN, camera_height_m)
     return {**_header(engine, split, protocol, camera_height_m), **scoring.report()}
 

@@ -1,5 +1,6 @@
 """KITTI's single scenes: semantics, stereo 2015 (the same 200 pictures), stereo 2012."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
@@ -53,7 +54,9 @@ def _read_2015(folder: Path, split: str, source: str) -> list[AnnotatedPicture]:
         calibration = training / 'calib_cam_to_cam' / _calibration_name(path)
         disparity = _first(training, ('disp_occ_0', 'disp_noc_0'), path.name)
         cameras = ('P_rect_02', 'P_rect_03')
-        pictures.append(_annotated(path, split, source, disparity, calibration, cameras))
+        scene = _annotated(path, split, source, disparity, calibration, cameras)
+        # scenes of 2012 have the same names, and no labels
+        pictures.append(replace(scene, labels=_labels(path)))
     return pictures
 
 
@@ -98,7 +101,6 @@ def _annotated(
         source=source,
         split=split,
         licence=LICENCE,
-        labels=_labels(picture),
         label_space='cityscapes34',
         label_source='human',
         depth=depth,

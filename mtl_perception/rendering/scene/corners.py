@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtl_perception.rendering.opengl.mesh import Floats, Mesh
+from mtl_perception.rendering.opengl.mesh import Mesh
 from mtl_perception.rendering.opengl.primitives import quads
 
 from .street import Street
@@ -37,10 +36,9 @@ def _corner(
     steps = [radius - x for x in from_edge if x < radius]
     arc = radius * np.sin(np.arange(0.0, np.pi / 2, ARC_STEP))
     rows = np.unique([*arc, *steps, *(x + STEP_M for x in steps)])[::way]
-    bounds = [_bound(rows, radius, x, inner, reach) for x in from_edge]
-    for zone, low, high in zip(
-        zones, bounds, [*bounds[1:], np.full(len(rows), reach)], strict=True
-    ):
+    bounds = [street.corner_edge(rows, side, x) for x in from_edge]
+    bounds.append(np.full(len(rows), reach))
+    for zone, (low, high) in zip(zones, pairwise(bounds), strict=True):
         for a, b in pairwise(divided(inner, reach)):
             right, left = np.sort([side * np.clip(t, a, b) for t in (low, high)], axis=0)
             if (left > right).any():
@@ -48,15 +46,6 @@ def _corner(
                 yield covered(*place, zone.kind, tints[zone.kind])
     along = divided(inner + radius, reach)
     s = edge + way * np.append(arc, np.full(len(along), radius))
-    t = side * np.append(_bound(arc, radius, 0.0, inner, reach), along)
+    t = side * np.append(street.corner_edge(arc, side), along)
     faces = kerb_quads(street, s, t, zones[0].height)
     yield quads(faces[:, :: way * side], GROUNDS['kerb'])
-
-
-def _bound(
-    rows: Floats, radius: float, from_edge: float, inner: float, reach: float
-) -> NDArray[np.float64]:
-    """Give from which t on, at rows from the arc's begin, the ground is so far from the edge."""
-    within = radius - from_edge
-    bulge = np.sqrt(np.maximum(within**2 - rows**2, 0.0)) if within > 0 else np.zeros(len(rows))
-    return np.where(rows <= within, inner + radius - bulge, reach)

@@ -96,10 +96,26 @@ class Street:
 
     def ground_height(self, s: float, t: float) -> float:
         """Give the height of the zone at (s, t) above the terrain."""
-        side = 1 if t > 0 else -1
-        if abs(t) < self.half_width or not self.free(s, side):
+        side, zones = (1, self.zones[1]) if t > 0 else (-1, self.zones[-1])
+        if abs(t) < self.half_width:
             return 0.0
-        return next((z.height for z in self.zones[side] if z.inner <= abs(t) < z.outer), 0.0)
+        for c in self.crossings:
+            if side in c.sides and c.start < s < c.stop:
+                into = min(s - c.start, c.stop - s)
+                raised = self.corner and abs(t) >= self.corner_edge(into, side)
+                return zones[-1].height if raised else 0.0
+        return next((z.height for z in zones if z.inner <= abs(t) < z.outer), 0.0)
+
+    def corner_edge(self, into: Place, side: int, from_edge: float = 0.0) -> Floats:
+        """Give beyond which t a rounded corner's ground is farther than from_edge from the road.
+
+        `into` is how far along s that is from the end of the crossing's interval.
+        """
+        into, within = np.asarray(into), self.corner - from_edge
+        bulge = np.sqrt(np.maximum(within**2 - into**2, 0.0))
+        zones = self.zones[side]
+        edge = next(z.inner for z in zones if z.height > 0) + self.corner - bulge
+        return np.where(into <= within, edge, zones[-1].outer)
 
 
 class Course:

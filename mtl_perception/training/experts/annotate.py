@@ -35,7 +35,7 @@ from mtl_perception.recordings.annotations.picture_files import (
     write_image,
 )
 from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
-from mtl_perception.recordings.layouts.catalogue import check_sources, read_all
+from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
 from .agreement import agreement
 from .completion import Camera, Caution, Experts
@@ -112,25 +112,24 @@ def write_index(
 ) -> None:
     """Write the index.csv of a folder: all rows, and what is wanted of the experts for some.
 
-    A run that was cut off goes on. Raises ValueError if it was begun with other settings.
+    A run that was cut off goes on, and may go on with other rows: what was written stays. Raises
+    ValueError if it was begun with other settings.
     """
-    asked = [row for row in meant if wanted.labels(row) or wanted.depth(row)]
+    chosen = {id(row) for row in meant if wanted.labels(row) or wanted.depth(row)}
+    # with their paths: the pictures of all drives have the same names
+    names = [f'{number:06} {row.picture!r}' for number, row in enumerate(rows)]
+    asked = [number for number, row in enumerate(rows) if id(row) in chosen]
     journal = _journal(output, experts, wanted)
-    added = {}
-    for number, row in enumerate(tqdm(asked, unit='picture', desc='annotating')):
-        name = f'{number:06}'
-        picture = f'{name} {row.picture.name}'
-        columns = journal.columns(picture)
-        if columns is None:
-            columns = _added(row, experts, output, f'{name}.png', wanted)
-            journal.add(picture, columns)
-        added[id(row)] = columns
+    for number in tqdm(asked, unit='picture', desc='annotating'):
+        if journal.columns(names[number]) is None:
+            columns = _added(rows[number], experts, output, f'{number:06}.png', wanted)
+            journal.add(names[number], columns)
     with (output / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*COLUMNS, *OPTIONAL_COLUMNS, *CONFIDENCES])
         writer.writeheader()
         for number, row in enumerate(rows):
             own = _own(row, output, f'own_{number:06}.png')
-            writer.writerow({**own, **added.get(id(row), {})})
+            writer.writerow({**own, **(journal.columns(names[number]) or {})})
 
 
 def _journal(output: Path, experts: Experts, wanted: Wanted) -> Journal:
@@ -145,8 +144,7 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
     values: dict[str, Any] = {'split': row.split, 'source': row.source, 'licence': row.licence}
     values |= {'label_space': row.label_space, 'label_source': row.label_source}
     values['depth_source'] = row.depth_source
-    if row.f_px is not None:
-        values |= {'fx_px': row.f_px, 'fy_px': row.f_px, 'cy_px': row.principal_row}
+    values |= {'fx_px': row.f_px, 'cy_px': row.principal_row}
     kept: tuple[tuple[str, Any, Any, Callable[[Any], NDArray[Any]]], ...] = (
         ('image', row.picture, PictureFile, lambda picture: picture[..., ::-1]),
         ('labels', row.labels, LabelFile, lambda labels: labels),
@@ -176,7 +174,7 @@ def _added(
         values['depth'] = write_image(output, f'depth/{name}', encode_depth(opinion.depth))
         camera = experts.camera_of(row)
         assert camera is not None, 'there is depth only where there is a camera'
-        values |= {'fx_px': camera.f_px, 'fy_px': camera.f_px, 'cy_px': camera.principal_row}
+        values |= {'fx_px': camera.f_px, 'cy_px': camera.principal_row}
         values['depth_source'] = EXPERT
         sure = _bytes(opinion.depth_confidence)
         values['depth_confidence'] = write_image(output, f'depth_confidence/{name}', sure)
@@ -234,10 +232,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
     options = parser.parse_args(arguments)
-    if any(
-        (options.output / 'index.csv').resolve() == (Path(data) / 'index.csv').resolve()
-        for data in options.data
-    ):
+    if options.output.resolve() in (folder_of(data).resolve() for data in options.data):
         parser.error(f'--output {options.output} is a folder that is read; name another')
     return options
 

@@ -60,10 +60,16 @@ class Run:
         self.weighting = objective.loss
         self.objective = DistributedDataParallel(objective) if ranks() > 1 else objective
         self.optimiser = build_optimiser(recipe, self.network, self.weighting)
-        self.schedule = LambdaLR(self.optimiser, lambda step: rate_factor(recipe, step))
-        self.scaler = gradient_scaler(device, recipe.precision)
         self.step = 0
+        self._schedule()
+        self.scaler = gradient_scaler(device, recipe.precision)
         self.started_from: str | None = None
+
+    def _schedule(self) -> None:
+        """Let the rates of the recipe follow its schedule from the present step on."""
+        self.schedule = LambdaLR(
+            self.optimiser, lambda step: rate_factor(self.recipe, step), self.step - 1
+        )
 
     def start_from(self, name: str) -> None:
         """Take over released weights, of the same encoder and heads; see find_weights."""
@@ -137,8 +143,8 @@ class Run:
     def restore(self, path: Path) -> None:
         """Go on from the first rank's checkpoint, if it has one.
 
-        Warns if its recipe differs in what decides what is learnt. Raises ValueError if that one
-        learns or scales what this one does not.
+        From there on this recipe holds, rates and all; warns of what is other in it. Raises
+        ValueError if the checkpoint's learnt, scaled or optimised what this one does not.
         """
         state = from_first_rank(lambda: _read_checkpoint(path))
         if state is None:
@@ -149,6 +155,13 @@ class Run:
         if changed and rank() == 0:
             words = 'the recipe of %s differs from this one in %s; from here on this one holds'
             log.warning(words, path, ', '.join(changed))
+        if 'optimiser' in changed:
+            raise ValueError(
+                f'checkpoint {path} holds the state of another optimiser than '
+                f"'{self.recipe.optimiser}'; go on with the one that it was begun with"
+            )
+        # older ones hold the schedule, which follows from recipe and step
+        state.pop('schedule', None)
         parts = self._parts()
         foreign = state.keys() - parts.keys()
         if foreign:
@@ -156,8 +169,10 @@ class Run:
                 f'checkpoint {path} also holds {", ".join(sorted(foreign))}, which the recipe has '
                 'no use for; go on with the task_weights and precision that it was begun with'
             )
+        state['optimiser']['param_groups'] = self.optimiser.state_dict()['param_groups']
         for name, value in state.items():
             parts[name].load_state_dict(value)
+        self._schedule()
         log.info('resumed %s at step %d', path, self.step)
 
     def _changed(self, before: Mapping[str, Any]) -> list[str]:
@@ -172,7 +187,6 @@ class Run:
             'network': self.network,
             'average': self.average,
             'optimiser': self.optimiser,
-            'schedule': self.schedule,
         }
         more: dict[str, Any] = {'weighting': self.weighting, 'scaler': self.scaler}
         return parts | {name: part for name, part in more.items() if part.state_dict()}
