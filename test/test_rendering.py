@@ -24,7 +24,7 @@ from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.opengl.views import Moment, offsets
 from mtl_perception.rendering.ranges import Ranges
 from mtl_perception.rendering.recording import Description, write_drive
-from mtl_perception.rendering.scene.islands import CLEAR_M, NARROWEST_M
+from mtl_perception.rendering.scene.ground.islands import CLEAR_M, NARROWEST_M
 from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
 from mtl_perception.rendering.scene.shapes.furniture import island_post
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA

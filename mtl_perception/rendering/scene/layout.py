@@ -10,8 +10,9 @@ from mtl_perception.rendering.opengl.mesh import joined, placed
 from mtl_perception.rendering.opengl.views import Light, Part, Posed
 from mtl_perception.rendering.ranges import Ranges
 
-from .ground import ground, markings
-from .islands import islands
+from .ground.islands import islands
+from .ground.markings import markings
+from .ground.strips import ground
 from .light import draw_light
 from .roadside.chunks import Chunks
 from .roadside.sides import background, SIDES

@@ -7,8 +7,8 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Mesh
 from mtl_perception.rendering.opengl.primitives import quads
+from mtl_perception.rendering.scene.street import Street
 
-from .street import Street
 from .surfaces import covered, divided, GROUNDS, kerb_quads
 
 # from a row within an arc to the next, in radians

@@ -6,10 +6,10 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Mesh
 from mtl_perception.rendering.opengl.primitives import quads
+from mtl_perception.rendering.scene.roadside.chunks import Chunks
+from mtl_perception.rendering.scene.shapes import furniture, vegetation
+from mtl_perception.rendering.scene.street import AHEAD_M, Generator, Street, WALKS
 
-from .roadside.chunks import Chunks
-from .shapes import furniture, vegetation
-from .street import AHEAD_M, Generator, Street, WALKS
 from .surfaces import covered, GROUNDS, kerb_quads
 
 # what is narrower is no island

@@ -4,8 +4,7 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Floats, Material, Mesh, mesh
 from mtl_perception.rendering.opengl.textures.layers import Layer
-
-from .street import Place, ROAD, SIDEWALK, Street, VEGETATION
+from mtl_perception.rendering.scene.street import Place, ROAD, SIDEWALK, Street, VEGETATION
 
 GROUNDS = {
     'road': Material(ROAD, (0.36, 0.36, 0.37), Layer.ASPHALT),
