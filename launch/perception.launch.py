@@ -1,5 +1,6 @@
 """Start the perception node, and RViz if asked for."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -118,9 +119,12 @@ def _start(context: LaunchContext) -> list[Node]:
         for name, kind in _PARAMETERS.items()
         if LaunchConfiguration(name).perform(context)
     }
-    cameras = yaml.safe_load(LaunchConfiguration('cameras').perform(context)) or ['']
-    if cameras != ['']:
+    cameras = yaml.safe_load(LaunchConfiguration('cameras').perform(context))
+    if cameras:
         given['cameras'] = cameras
+    else:
+        namespace = LaunchConfiguration('namespace').perform(context)
+        cameras = _cameras_in(params_file, f'{namespace}/perception')
     names = {
         'namespace': LaunchConfiguration('namespace'),
         'remappings': [rule for camera in cameras for rule in _remappings(context, camera)],
@@ -153,6 +157,15 @@ def _start(context: LaunchContext) -> list[Node]:
         **names,
     )
     return [node, rviz]
+
+
+def _cameras_in(params_file: Path, node: str) -> list[str]:
+    """Give the cameras that a file has for a node: by its full name, /** or the like, the last."""
+    cameras = None
+    for name, group in (yaml.safe_load(params_file.read_text()) or {}).items():
+        if fnmatchcase(node.strip('/'), name.strip('/')):
+            cameras = group.get('ros__parameters', {}).get('cameras', cameras)
+    return cameras or ['']
 
 
 def _remappings(context: LaunchContext, camera: str) -> list[tuple[str, str]]:

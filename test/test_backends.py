@@ -216,6 +216,8 @@ class TestOnnxRuntimeProviders:
         assert first[1]['device_id'] == 1
         assert first[1]['trt_fp16_enable'] is True
         assert first[1]['trt_engine_cache_path'] == str(cache_folder() / 'tensorrt')
+        # only the last folder of it is made by the library
+        assert cache_folder().is_dir()
         assert [name for name, _ in others] == available[1:]
         assert [name for name, _ in providers('cuda:1', available[1:], half=True)] == available[1:]
         assert [name for name, _ in providers('cpu', available, half=False)] == available[2:]

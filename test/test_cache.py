@@ -13,6 +13,7 @@ from mtl_perception.backends.cache import (
 )
 
 CONTENT = b'compiled' * 100
+KEY, SECOND, THIRD = map(artefact_key, ('first', 'second', 'third'))
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +63,8 @@ def test_a_torn_artefact_is_not_taken(
 
 
 def test_nothing_but_whole_artefacts_is_left_behind(folder: Path) -> None:
-    store_artefact('key', CONTENT)
-    assert [path.name for path in folder.iterdir()] == ['key']
+    store_artefact(KEY, CONTENT)
+    assert [path.name for path in folder.iterdir()] == [KEY]
 
 
 def test_nothing_is_left_behind_where_writing_fails(
@@ -73,7 +74,7 @@ def test_nothing_is_left_behind_where_writing_fails(
         raise OSError('No space left on device')
 
     monkeypatch.setattr(os, 'replace', fail)
-    store_artefact('key', CONTENT)
+    store_artefact(KEY, CONTENT)
     assert 'the next start compiles again: No space left on device' in caplog.text
     assert list(folder.iterdir()) == []
 
@@ -88,18 +89,40 @@ def test_what_another_process_removed_meanwhile_is_no_fault(
         return last_use(path)
 
     monkeypatch.setattr(cache, '_last_use', remove_first)
-    store_artefact('key', CONTENT)
+    store_artefact(KEY, CONTENT)
     assert caplog.records == []
 
 
 def test_those_unused_for_longest_make_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 2)
-    for age, key in ((30, 'first'), (20, 'second')):
+    for age, key in ((30, KEY), (20, SECOND)):
         store_artefact(key, CONTENT)
         os.utime(folder / key, (1e9 - age, 1e9 - age))
-    assert load_artefact('first') == CONTENT
-    store_artefact('third', CONTENT)
-    assert {path.name for path in folder.iterdir()} == {'first', 'third'}
+    assert load_artefact(KEY) == CONTENT
+    store_artefact(THIRD, CONTENT)
+    assert {path.name for path in folder.iterdir()} == {KEY, THIRD}
+
+
+def test_files_of_a_user_are_left_alone_but_not_what_a_killed_writer_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 1)
+    folder.mkdir()
+    for name in ('notes.txt', 'cafe', f'.writing-{KEY[:32]}'):
+        (folder / name).write_text('')
+        os.utime(folder / name, (0, 0))
+    for key in (KEY, SECOND):
+        store_artefact(key, CONTENT)
+    assert {path.name for path in folder.iterdir()} == {'notes.txt', 'cafe', SECOND}
+
+
+def test_whom_the_umask_allows_may_read_an_artefact(folder: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store_artefact(KEY, CONTENT)
+    finally:
+        os.umask(before)
+    assert (folder / KEY).stat().st_mode & 0o777 == 0o644
 
 
 def test_folders_in_it_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +130,9 @@ def test_folders_in_it_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 1)
     (folder / 'tensorrt').mkdir(parents=True)
     os.utime(folder / 'tensorrt', (0, 0))
-    for key in ('first', 'second'):
+    for key in (KEY, SECOND):
         store_artefact(key, CONTENT)
-    assert {path.name for path in folder.iterdir()} == {'second', 'tensorrt'}
+    assert {path.name for path in folder.iterdir()} == {SECOND, 'tensorrt'}
 
 
 def test_a_folder_that_cannot_be_written_is_survived_with_a_warning(
@@ -117,8 +140,8 @@ def test_a_folder_that_cannot_be_written_is_survived_with_a_warning(
 ) -> None:
     # a file stands in the way; rights would not stop a root user
     folder.write_text('')
-    store_artefact('key', CONTENT)
+    store_artefact(KEY, CONTENT)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert 'cannot keep what was compiled' in record.getMessage()
-    assert load_artefact('key') is None
+    assert load_artefact(KEY) is None

@@ -78,8 +78,7 @@ def test_the_info_of_reduced_maps_sees_the_same() -> None:
     rays = infos.of(8, 4).rays(1, 4, 1)
     assert (rays.intrinsics.fx_px, rays.intrinsics.fy_px) == (reduced.p[0], reduced.p[5])
     assert (rays.intrinsics.cx_px, rays.intrinsics.cy_px) == (reduced.p[2], reduced.p[6])
-    # that of the camera stays as it is
-    assert infos.of(8, 4).info_of(8, 4) is given
+    assert infos.of(8, 4).info_of(8, 4) == given
 
 
 def test_an_uncalibrated_camera_stays_so_when_reduced() -> None:
@@ -119,7 +118,12 @@ def test_a_picture_may_be_binned_or_a_part_of_the_sensor(
     # whoever reads what is published with it must not cut or bin again
     assert (found.info.binning_x, found.info.roi) == (0, RegionOfInterest())
     # a driver that says the size of its pictures nevertheless
-    assert infos.of(640, 480).intrinsics.cx_px == 320.0
+    whole = infos.of(640, 480)
+    assert whole.intrinsics.cx_px == 320.0
+    assert (whole.info.binning_x, whole.info.binning_y) == (0, 0)
+    assert whole.info.roi == RegionOfInterest()
+    # that of the camera stays as it is
+    assert (given.binning_x, given.roi.x_offset) == (binning[0], region[0])
 
 
 def test_the_info_of_a_whole_picture_is_taken_as_it_is() -> None:
@@ -128,3 +132,6 @@ def test_the_info_of_a_whole_picture_is_taken_as_it_is() -> None:
     given.binning_x = given.binning_y = 1
     given.roi = RegionOfInterest(width=8, height=4)
     assert info_of_picture(given) is given
+    infos = CameraInfos()
+    infos.put(given)
+    assert (infos.of(8, 4).info.binning_y, infos.of(8, 4).info.roi) == (0, RegionOfInterest())

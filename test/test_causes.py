@@ -50,7 +50,8 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
     'dropped': (
         state(counters=Counters(30, 10, skipped=20)),
         Level.WARN,
-        '20 of 30 images were dropped for newer ones, more than diagnostics.max_skipped 0.5;',
+        '20 of 30 images were dropped for newer ones, more than diagnostics.max_skipped 0.5; the '
+        'camera is faster than the network; lower its rate, or the parameter scale',
     ),
     'old stamps': (state(stamp_age_s=400.0), Level.WARN, 'another clock, 400.0 s old'),
     'stamps to come': (state(stamp_age_s=-3.0), Level.WARN, 'clock, 3.0 s in the future'),

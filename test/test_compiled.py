@@ -124,6 +124,30 @@ class TestInBackground:
         wait_for_thread(networks)
         assert networks.ready(self.SHAPE, LABELS)(None) == (self.SHAPE, LABELS)
 
+    def test_more_jobs_than_are_kept_do_not_compile_for_ever(
+        self, networks: CompiledNetworks, backend: SlowBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two sizes, two places, and outputs of which no picture wants all."""
+        monkeypatch.setattr(compiled, 'KEPT', 2)
+        jobs = [
+            (shape, frozenset({field}))
+            for shape in (self.SHAPE, self.OTHER)
+            for field in ('labels', 'depth')
+        ]
+        rounds = []
+        for _ in range(4):
+            before = len(backend.compiled)
+            for job in jobs:
+                networks.ready(*job)
+                if networks._compiling:
+                    wait_for_thread(networks)
+            rounds.append(len(backend.compiled) - before)
+        assert rounds[2:] == [0, 0]
+        for shape, fields in jobs:
+            answered_shape, answered_fields = networks.ready(shape, fields)(None)
+            assert answered_shape == shape
+            assert answered_fields >= fields
+
     def test_one_that_cannot_be_compiled_is_tried_once_and_served_by_torch(
         self,
         networks: CompiledNetworks,

@@ -4,7 +4,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_client import Client, ros_environment
 from std_msgs.msg import String
 
@@ -101,6 +102,15 @@ def test_reliable_stays_reliable(listener: Listener) -> None:
     (warning,) = listener.wait_for('warning', lambda: warnings)
     assert '/word: a publisher offers an incompatible reliability' in warning
     listener.wait_for_reliability(RELIABLE)
+
+
+def test_durability_can_be_overridden(listener: Listener) -> None:
+    name = 'qos_overrides./word.subscription.durability'
+    listener.node._parameter_overrides[name] = Parameter(name, value='transient_local')
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener.node.create_publisher(String, 'word', latched).publish(String(data='before'))
+    listener.listen('auto')
+    listener.wait_for('what was sent before', lambda: listener.heard == ['before'])
 
 
 def test_silence_is_explained_by_who_publishes_and_how(listener: Listener) -> None:

@@ -1,4 +1,5 @@
 import ast
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ARGUMENTS = {
     },
     'kitti_demo': {'bag', 'rate', 'loop', 'image', 'camera_info', 'rviz'},
 }
+FINDER = '_cameras_in'
 launch_files = pytest.mark.parametrize('name', ARGUMENTS)
 
 
@@ -67,6 +69,43 @@ def test_parameters_are_the_nodes_own() -> None:
         parameter = ast.literal_eval(key)
         default = False if parameter == 'use_sim_time' else defaults[parameter]
         assert type(default).__name__ == ast.unparse(kind)
+
+
+@pytest.mark.parametrize(
+    ('text', 'namespace', 'expected'),
+    [
+        ('', '', ['']),
+        ('/**: {ros__parameters: {device: cpu}}', '', ['']),
+        ('/**: {ros__parameters: {cameras: []}}', '', ['']),
+        ('/**: {ros__parameters: {cameras: [front, left]}}', 'robot', ['front', 'left']),
+        ('perception: {ros__parameters: {cameras: [front]}}', '', ['front']),
+        ('/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['']),
+        ('/robot/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['front']),
+        ('/*/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['front']),
+        (
+            '/**: {ros__parameters: {cameras: [left]}}\n'
+            '/perception: {ros__parameters: {cameras: [front]}}',
+            '',
+            ['front'],
+        ),
+        (
+            '/perception: {ros__parameters: {cameras: [front]}}\n'
+            '/**: {ros__parameters: {cameras: [left]}}',
+            '',
+            ['left'],
+        ),
+    ],
+)
+def test_cameras_are_found_in_a_parameters_file(
+    tmp_path: Path, text: str, namespace: str, expected: list[str]
+) -> None:
+    """As rclpy finds them, by the launch file's own function."""
+    [found] = [one for one in source_of('perception').body if getattr(one, 'name', '') == FINDER]
+    scope: dict[str, Any] = {'yaml': yaml, 'Path': Path, 'fnmatchcase': fnmatchcase}
+    exec(compile(ast.Module([found], []), 'perception.launch.py', 'exec'), scope)
+    file = tmp_path / 'mine.yaml'
+    file.write_text(text)
+    assert scope[FINDER](file, f'{namespace}/perception') == expected
 
 
 def test_the_demo_plays_what_kitti_to_bag_writes() -> None:
@@ -143,6 +182,18 @@ class TestWithLaunch:
         assert rules['front/image'] == 'front/image_raw'
         assert rules['left/image/compressed'] == 'left/image_raw/compressed'
         assert rules['left/camera_info'] == 'left/camera_info'
+
+    def test_cameras_of_the_file_are_remapped_but_not_overridden(self, tmp_path: Path) -> None:
+        file = tmp_path / 'mine.yaml'
+        file.write_text('/front/perception: {ros__parameters: {cameras: [left, right]}}')
+        given = {'params_file': str(file), 'namespace': 'front'}
+        assert self.parameters_of(**given)[-1] == {}
+        context, [node, _] = self.start('perception', image='image_raw', **given)
+        node._perform_substitutions(context)
+        rules = dict(node.expanded_remapping_rules)
+        assert rules['left/image'] == 'left/image_raw'
+        assert rules['right/image/compressed'] == 'right/image_raw/compressed'
+        assert 'image' not in rules
 
     def test_the_player_waits_for_the_node(self, tmp_path: Path) -> None:
         context, [player] = self.start('kitti_demo', bag=str(tmp_path), rate='2', loop='false')

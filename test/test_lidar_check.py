@@ -41,8 +41,12 @@ def wall(depth_m: float, points: int = 400) -> np.ndarray:
     return (in_camera - TO_CAMERA.translation_m) @ TO_CAMERA.rotation
 
 
-def sweep(second: int, points: np.ndarray) -> PointCloud2:
-    return cloud_message(Header(stamp=Time(sec=second)), points)
+def stamp(second: int, tenth: int = 0) -> Time:
+    return Time(sec=second + tenth // 10, nanosec=tenth % 10 * 10**8)
+
+
+def sweep(second: int, points: np.ndarray, tenth: int = 0) -> PointCloud2:
+    return cloud_message(Header(stamp=stamp(second, tenth)), points)
 
 
 def sees(
@@ -124,6 +128,46 @@ def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
     for _ in range(4):
         check.compare(Time(sec=2, nanosec=99_000_000), DEPTH, 1.0, INTRINSICS)
     assert [one.header.stamp.sec for one in check._sweeps] == [1, 3]
+
+
+def test_a_frame_that_is_answered_late_finds_its_sweep(
+    make_check: Callable[..., LidarCheck],
+) -> None:
+    check = make_check()
+    for tenth in range(40):
+        check.put(sweep(0, wall(10.0), tenth))
+    for tenth in (22, 28, 34):
+        check.compare(stamp(0, tenth), DEPTH, 1.0, INTRINSICS)
+    assert check.scale.frames == 3
+    assert check.mismatch == ''
+    # what is older is forgotten, and not the clocks are to blame
+    check.compare(stamp(0, 5), DEPTH, 1.0, INTRINSICS)
+    assert 'stamped 1.40 s before the oldest sweep that is kept' in check.mismatch
+    assert 'answered too late; use a faster device' in check.mismatch
+
+
+def test_sweeps_do_not_pile_up(make_check: Callable[..., LidarCheck]) -> None:
+    check = make_check()
+    for _ in range(200):
+        check.put(sweep(7, wall(10.0, points=1)))
+    assert len(check._sweeps) == lidar_check._SWEEPS_KEPT
+    # the time is set back
+    check.put(sweep(1, wall(10.0)))
+    assert len(check._sweeps) == 1
+
+
+def test_another_place_of_the_lidar_begins_anew(make_check: Callable[..., LidarCheck]) -> None:
+    changes = {'lidar_apply': True}
+    check = make_check()
+    check._parameters = lambda: replace(PARAMETERS, **changes)
+    sees(check, 10.0, frames=4)
+    changes['lidar_translation_m'] = (0.1, -0.2, 1.7)
+    sees(check, 10.0)
+    assert check.scale.frames == 3
+    assert check.factor == pytest.approx(1.5, rel=1e-3)
+    changes['lidar_rotation_xyzw'] = (0.51, -0.49, 0.51, 0.49)
+    sees(check, 10.0, frames=1)
+    assert check.scale is None
 
 
 def test_few_points_say_nothing(make_check: Callable[..., LidarCheck]) -> None:

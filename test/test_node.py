@@ -275,7 +275,10 @@ def test_a_failed_configure_is_explained_and_can_be_corrected(
     environment: Path, tiny_weights: Path
 ) -> None:
     missing = tiny_weights.with_name('missing.safetensors')
-    overrides = {'qos_overrides./second/image/compressed.subscription.reliability': 'best_effort'}
+    overrides = {
+        'qos_overrides./second/image/compressed.subscription.reliability': 'best_effort',
+        'qos_overrides./second/imgae.subscription.depth': 3,
+    }
     node = NodeProcess(
         environment,
         'second',
@@ -296,6 +299,7 @@ def test_a_failed_configure_is_explained_and_can_be_corrected(
         assert robot.set(warm_up_width=WIDTH, warm_up_height=HEIGHT) == ''
         assert robot.change_state(Transition.TRANSITION_CONFIGURE)
         assert robot.change_state(Transition.TRANSITION_ACTIVATE)
+        node.wait_for_line('qos_overrides./second/imgae.subscription.depth are ignored; write')
         check_compressed(node, robot)
     finally:
         robot.close()

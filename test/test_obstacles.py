@@ -6,6 +6,7 @@ import pytest
 
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import Intrinsics, RayTable
+from mtl_perception.ground import GROUND
 from mtl_perception.label_space import label_space, LABEL_SPACES
 from mtl_perception.messages import CloudFields
 from mtl_perception.products import GROUND_AND_SKY, OBSTACLES, products, ProductSettings
@@ -30,6 +31,10 @@ def test_ground_and_sky_are_no_obstacles() -> None:
 def test_the_default_excludes_something_of_every_label_space() -> None:
     for space in LABEL_SPACES.values():
         assert set(GROUND_AND_SKY) & set(space.names), space.name
+
+
+def test_what_is_fitted_as_ground_is_no_obstacle() -> None:
+    assert set(GROUND_AND_SKY) == {*GROUND, 'sky', 'ceiling'}
 
 
 def test_confidence_is_asked_only_where_it_is_known() -> None:

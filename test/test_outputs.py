@@ -7,7 +7,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_client import Client, ros_environment
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -151,6 +153,29 @@ def test_a_wrong_override_leaves_no_publisher() -> None:
     with pytest.raises(RuntimeError, match='Unexpected QoS override'):
         Outputs(node, ['segmentation', 'depth'])
     assert node.publishers == {}
+
+
+@pytest.mark.usefixtures('without_vision_msgs')
+def test_qos_can_be_overridden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for name, value in ros_environment(tmp_path_factory.mktemp('log')).items():
+        monkeypatch.setenv(name, value)
+    client = Client()
+    try:
+        for policy, value in (('durability', 'transient_local'), ('reliability', 'best_effort')):
+            name = f'qos_overrides./segmentation/labels.publisher.{policy}'
+            client.node._parameter_overrides[name] = Parameter(name, value=value)
+        outputs = Outputs(client.node, ['segmentation'])
+        labels, colours = (
+            outputs._publishers[f'segmentation/{name}'].qos_profile for name in ('labels', 'color')
+        )
+        assert labels.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        assert labels.reliability == ReliabilityPolicy.BEST_EFFORT
+        assert colours.durability == DurabilityPolicy.VOLATILE
+        client.execute(outputs.destroy)
+    finally:
+        client.close()
 
 
 def test_messages_have_the_fields_and_the_header() -> None:

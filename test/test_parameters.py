@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -244,3 +245,24 @@ def test_unknown_overrides_are_not_declared(declare: Declare) -> None:
         qos_overriding_options=QoSOverridingOptions([QoSPolicyKind.DEPTH]),
     )
     assert node.get_parameter('qos_overrides./image.subscription.depth').value == 3
+
+
+def test_qos_overrides_that_nothing_reads_are_warned_of(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, *unread = (
+        f'qos_overrides./{end}'
+        for end in ('image.subscription.depth', 'image.subscription.dept', 'imgae.publisher.depth')
+    )
+    node, parameters = declare(**dict.fromkeys((read, *unread), 3))
+    warnings: list[str] = []
+    monkeypatch.setattr(node, 'get_logger', lambda: SimpleNamespace(warning=warnings.append))
+    options = QoSOverridingOptions([QoSPolicyKind.DEPTH])
+    node.create_subscription(String, '/image', print, 10, qos_overriding_options=options)
+    parameters.warn_of_unread_qos()
+    (warning,) = warnings
+    assert warning.startswith(f'{", ".join(unread)} are ignored; write qos_overrides./FULL/TOPIC.')
+    for name in unread:
+        node.declare_parameter(name, 1)
+    parameters.warn_of_unread_qos()
+    assert len(warnings) == 1

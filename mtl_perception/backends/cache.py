@@ -6,7 +6,8 @@ import hashlib
 import logging
 import os
 from pathlib import Path
-import tempfile
+import re
+import uuid
 
 from mtl_perception import network
 
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 # one artefact takes some 10 MB
 KEPT_ARTEFACTS = 32
 _DIGEST_BYTES = hashlib.sha256().digest_size
+# an artefact, and what one is called until it is whole
+_OURS = re.compile(r'[0-9a-f]{64}|\.writing-[0-9a-f]{32}')
 
 
 def cache_folder() -> Path:
@@ -54,14 +57,14 @@ def load_artefact(key: str) -> bytes | None:
 def store_artefact(key: str, content: bytes) -> None:
     """Write an artefact, whole or not at all; only warn if that cannot be done.
 
-    The artefacts that were not used for longest make way.
+    The artefacts that were not used for longest make way; files of other names are left alone.
     """
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / key, hashlib.sha256(content).digest() + content)
-        artefacts = sorted(filter(Path.is_file, folder.iterdir()), key=_last_use)
-        for old in artefacts[:-KEPT_ARTEFACTS]:
+        ours = [path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file()]
+        for old in sorted(ours, key=_last_use)[:-KEPT_ARTEFACTS]:
             old.unlink(missing_ok=True)
     except OSError as error:
         log.warning(
@@ -72,14 +75,14 @@ def store_artefact(key: str, content: bytes) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    # what tempfile makes, only its owner may read
+    temporary = path.with_name(f'.writing-{uuid.uuid4().hex}')
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _last_use(path: Path) -> float:

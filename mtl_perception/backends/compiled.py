@@ -35,6 +35,8 @@ class CompiledNetworks:
 
         With in_background only the first job is waited for. A later one is compiled in a thread,
         and answered meanwhile by a network of that shape that computes more, or else by PyTorch.
+        Once KEPT are there, one that computes more answers for good, and what is still compiled
+        computes everything: as many shapes find their place, whatever is wanted of each.
         """
         self._backend = backend
         self._source = source
@@ -72,8 +74,12 @@ class CompiledNetworks:
         found = self._find(job)
         if found or not (self._in_background and self._ready):
             return found or self._compile(job)
-        self._start(job)
-        return self._find_larger(job) or self._plain_network()
+        larger = self._find_larger(job)
+        if len(self._ready) < KEPT:
+            self._start(job)
+        elif larger is None:
+            self._start((shape, self._source.network.fields))
+        return larger or self._plain_network()
 
     def _find(self, job: Job) -> CompiledNetwork | None:
         with self._lock:
@@ -85,7 +91,7 @@ class CompiledNetworks:
     def _find_larger(self, job: Job) -> CompiledNetwork | None:
         with self._lock:
             larger = _larger(job, self._ready)
-            return self._ready[larger[-1]] if larger else None
+        return self._find(larger[-1]) if larger else None
 
     def _compile(self, job: Job) -> CompiledNetwork:
         shape, fields = job

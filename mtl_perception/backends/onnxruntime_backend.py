@@ -1,5 +1,6 @@
 """ONNX Runtime: on the CPU in float32; on CUDA in half precision, by TensorRT if it is there."""
 
+import contextlib
 import logging
 from typing import Any
 
@@ -89,10 +90,14 @@ def providers(device: str, available: list[str], half: bool) -> list[tuple[str, 
     cuda = (_CUDA, {'device_id': number, 'cudnn_conv_algo_search': 'EXHAUSTIVE'})
     if _TENSORRT not in available:
         return [cuda, cpu]
+    folder = cache_folder()
+    with contextlib.suppress(OSError):
+        # ONNX Runtime makes but the last folder of a path
+        folder.mkdir(parents=True, exist_ok=True)
     # TensorRT itself rebuilds an engine of another model, version or GPU
     engines = {
         'trt_engine_cache_enable': True,
-        'trt_engine_cache_path': str(cache_folder() / 'tensorrt'),
+        'trt_engine_cache_path': str(folder / 'tensorrt'),
         'trt_fp16_enable': half,
     }
     return [(_TENSORRT, {'device_id': number, **engines}), cuda, cpu]

@@ -13,6 +13,7 @@ from mtl_perception.messages.images import (
     MAX_SIDE_PX,
 )
 from mtl_perception.messages.point_clouds import decode_colours, decode_points
+from mtl_perception.messages.stamps import nanoseconds
 
 __all__ = [
     'ENCODINGS',
@@ -30,4 +31,5 @@ __all__ = [
     'depth_to_millimetres',
     'encode_cloud',
     'encode_image',
+    'nanoseconds',
 ]

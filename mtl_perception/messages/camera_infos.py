@@ -1,6 +1,6 @@
 """Fields of sensor_msgs/CameraInfo: of the full sensor to those of the pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import copy
 from typing import Any
 
@@ -8,11 +8,12 @@ import numpy as np
 
 
 def infos_of_pictures(info: Any) -> Iterator[Any]:
-    """Give an info as it is, and as info_of_picture makes it if that is another.
+    """Give an info without its binning and region, and as info_of_picture makes it of these.
 
-    Some drivers give binning or a region, and yet the size and the matrices of their pictures.
+    Some drivers give them, and yet the size and the matrices of their pictures. Whoever reads
+    what is given here must neither cut nor bin again.
     """
-    yield info
+    yield _whole(info)
     if (of_picture := info_of_picture(info)) is not info:
         yield of_picture
 
@@ -29,12 +30,7 @@ def info_of_picture(info: Any) -> Any:
     if (*region, *origin, *binning) == (info.width, info.height, 0, 0, 1, 1):
         return info
     size = region[0] // binning[0], region[1] // binning[1]
-    placed = placed_info(info, size, (1 / binning[0], 1 / binning[1]), origin)
-    placed.binning_x = placed.binning_y = 0
-    placed.roi = copy.copy(roi)
-    placed.roi.x_offset = placed.roi.y_offset = placed.roi.width = placed.roi.height = 0
-    placed.roi.do_rectify = False
-    return placed
+    return _whole(placed_info(info, size, (1 / binning[0], 1 / binning[1]), origin))
 
 
 def placed_info(
@@ -58,3 +54,26 @@ def placed_info(
         placed.k = (place @ info.k.reshape(3, 3)).reshape(9)
         placed.p = (place @ info.p.reshape(3, 4)).reshape(12)
     return placed
+
+
+def lack_of_info(size: tuple[int, int], calibrated: Mapping[tuple[int, int], bool]) -> str:
+    """Say what keeps pictures of a size from being placed in space; '' if nothing does.
+
+    Sizes are (width, height); calibrated tells of each that has a CameraInfo whether this has
+    focal lengths.
+    """
+    name = f'{size[0]}x{size[1]}'
+    if size not in calibrated:
+        sizes = ', '.join(f'{width}x{height}' for width, height in calibrated)
+        return f'there is none of {name}' + (f', only of {sizes}' if sizes else '')
+    return '' if calibrated[size] else f'that of {name} is uncalibrated: its focal lengths are 0'
+
+
+def _whole(info: Any) -> Any:
+    """Copy an info without its binning and region."""
+    whole = copy.copy(info)
+    whole.binning_x = whole.binning_y = 0
+    whole.roi = copy.copy(info.roi)
+    whole.roi.x_offset = whole.roi.y_offset = whole.roi.width = whole.roi.height = 0
+    whole.roi.do_rectify = False
+    return whole

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_perception.geometry import Intrinsics
-from mtl_perception.messages import decode_message
-from mtl_perception.messages.camera_infos import infos_of_pictures
+from mtl_perception.messages import decode_message, nanoseconds
+from mtl_perception.messages.camera_infos import infos_of_pictures, lack_of_info
 
 from .bags import BagReader, RawMessage
 
@@ -73,7 +73,7 @@ class BagCamera:
         known = self._infos.get(size)
         if not known:
             return None
-        following = bisect_right(known, _stamp_ns(header), key=lambda pair: pair[0])
+        following = bisect_right(known, nanoseconds(header.stamp), key=lambda pair: pair[0])
         return known[max(0, following - 1)][1]
 
     def _read_infos(self, topic: str) -> None:
@@ -93,21 +93,18 @@ class BagCamera:
     def _keep(self, info: Any) -> None:
         intrinsics_of(info)
         known = self._infos.setdefault((info.width, info.height), [])
-        known.append((_stamp_ns(info.header), info))
+        known.append((nanoseconds(info.header.stamp), info))
 
     def _tell_lack(self, size: tuple[int, int]) -> None:
         """Say what keeps pictures of a size from being placed in space, if anything does."""
-        name, known = f'{size[0]}x{size[1]}', self._infos.get(size)
-        if not known:
-            sizes = ', '.join(f'{width}x{height}' for width, height in self._infos)
-            lack = f'there is none of {name}' + (f', only of {sizes}' if sizes else '')
-        elif all(intrinsics_of(info) is None for _, info in known):
-            lack = f'that of {name} is uncalibrated: its focal lengths are 0'
-        else:
-            return
-        log.warning(
-            '%s: %s; no points, and no focal correction but by --f-px', self.info_topic, lack
-        )
+        calibrated = {
+            known: any(intrinsics_of(info) is not None for _, info in infos)
+            for known, infos in self._infos.items()
+        }
+        if lack := lack_of_info(size, calibrated):
+            log.warning(
+                '%s: %s; no points, and no focal correction but by --f-px', self.info_topic, lack
+            )
 
     def _topics(self, types: tuple[str, ...]) -> list[str]:
         return sorted(name for name, t in self._reader.topics.items() if t.type in types)
@@ -136,7 +133,3 @@ def intrinsics_of(info: Any) -> Intrinsics | None:
     if info is None:
         return None
     return Intrinsics.from_camera_info(info.k, info.p, info.width, info.height)
-
-
-def _stamp_ns(header: Any) -> int:
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)

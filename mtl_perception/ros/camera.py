@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 from mtl_perception.engine import output_size, Prediction
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
+from mtl_perception.messages import nanoseconds
 from mtl_perception.model_card import ModelCard
 from mtl_perception.products import (
     CLOUDS,
@@ -22,7 +23,7 @@ from mtl_perception.products import (
 )
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.ground_check import GroundCheck
-from mtl_perception.ros.calibration.lidar_check import LidarCheck, nanoseconds
+from mtl_perception.ros.calibration.lidar_check import LidarCheck
 from mtl_perception.ros.health.causes import CameraState
 from mtl_perception.ros.health.measurements import Counters, Measurements, Times
 from mtl_perception.ros.incoming import CameraInputs

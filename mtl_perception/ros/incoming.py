@@ -35,8 +35,10 @@ class CameraSubscription:
         self._receive = receive
         self._overrides = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
         # declared only where a user did: rclpy would freeze the first choice of `auto`
-        if f'qos_overrides.{self.topic}.subscription.reliability' in node._parameter_overrides:
-            self._overrides.append(QoSPolicyKind.RELIABILITY)
+        for policy in (QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY):
+            name = f'qos_overrides.{self.topic}.subscription.{policy.name.lower()}'
+            if name in node._parameter_overrides:
+                self._overrides.append(policy)
         self._follows = reliability == 'auto' and QoSPolicyKind.RELIABILITY not in self._overrides
         self._last_source_timestamp = 0
         self._incompatible = ''

@@ -100,6 +100,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]
     def _subscribe(self) -> None:
         if self._rig is not None:
             self._rig.start()
+            self.parameters.warn_of_unread_qos()
 
     def _unsubscribe(self) -> None:
         if self._rig is not None:

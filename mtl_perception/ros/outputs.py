@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
@@ -24,6 +24,10 @@ except ImportError:  # not in every ROS installation; all but label_info works w
     vision_msgs = None
 
 _DEPTH_OF_QUEUE = 5
+_OVERRIDABLE = (
+    *(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH),
+    *(QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY),
+)
 
 
 class Outputs:
@@ -107,7 +111,7 @@ class Outputs:
 
 def _create_publisher(node: Node, kind: type, topic: str, qos: QoSProfile) -> Publisher:
     # overrides are written into the profile, so every publisher takes its own
-    overrides = QoSOverridingOptions.with_default_policies()
+    overrides = QoSOverridingOptions(_OVERRIDABLE)
     return node.create_publisher(kind, topic, copy.copy(qos), qos_overriding_options=overrides)
 
 

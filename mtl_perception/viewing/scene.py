@@ -10,7 +10,7 @@ import rerun as rr
 import rerun.blueprint as rrb
 
 from mtl_perception.label_space import LabelSpace
-from mtl_perception.messages import decode_message
+from mtl_perception.messages import decode_message, nanoseconds
 from mtl_perception.products import LABELS
 
 from .clouds import read_cloud
@@ -65,8 +65,7 @@ class Scene:
         """
         kind = self._types[topic]
         shown = _cloud(message) if kind == CLOUD else _picture(topic, message)
-        stamp = message.header.stamp
-        stamp_ns = int(stamp.sec) * 10**9 + int(stamp.nanosec)
+        stamp_ns = nanoseconds(message.header.stamp)
         self._stream.set_time(TIMELINE, timestamp=np.datetime64(stamp_ns, 'ns'))
         self._stream.log(_place(topic), shown, static=self._still)
 

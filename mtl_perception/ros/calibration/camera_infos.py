@@ -6,7 +6,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from mtl_perception.geometry import Intrinsics, RayTable
-from mtl_perception.messages.camera_infos import infos_of_pictures, placed_info
+from mtl_perception.messages.camera_infos import infos_of_pictures, lack_of_info, placed_info
 
 # should their sizes be garbage
 _SIZES_KEPT = 4
@@ -78,13 +78,8 @@ class CameraInfos:
 
     def lack(self, width: int, height: int) -> str:
         """Say what keeps pictures of a size from being placed in space; '' if nothing does."""
-        calibration = self._by_size.get((width, height))
-        if calibration is None:
-            sizes = ', '.join(f'{w}x{h}' for w, h in self._by_size)
-            return f'there is none of {width}x{height}' + (f', only of {sizes}' if sizes else '')
-        if calibration.intrinsics is None:
-            return f'that of {width}x{height} is uncalibrated: its focal lengths are 0'
-        return ''
+        calibrated = {size: one.intrinsics is not None for size, one in self._by_size.items()}
+        return lack_of_info((width, height), calibrated)
 
 
 def _same_matrices(one: CameraInfo, other: CameraInfo) -> bool:

@@ -1,6 +1,5 @@
 """The scale of depth, compared with a lidar while both run."""
 
-from collections import deque
 from collections.abc import Callable
 import time
 
@@ -10,12 +9,15 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2
 
 from mtl_perception.geometry import Intrinsics, Transform
-from mtl_perception.messages import decode_points
+from mtl_perception.messages import decode_points, nanoseconds
 from mtl_perception.ros.parameters import Parameters
 
 from .scale import ScaleCheck
 
-_SWEEPS_KEPT = 4
+# a frame is answered within this, as a rule
+_KEPT_S = 2.0
+# should their stamps stand still
+_SWEEPS_KEPT = 50
 _FEWEST_POINTS = 50
 
 
@@ -27,9 +29,11 @@ class LidarCheck(ScaleCheck):
     def __init__(self, parameters: Callable[[], Parameters]) -> None:
         """Begin without a sweep."""
         super().__init__(parameters)
-        self._sweeps: deque[PointCloud2] = deque(maxlen=_SWEEPS_KEPT)
+        self._sweeps: list[PointCloud2] = []
         self._swept_s: float | None = None
+        # from the last frame to the sweep next to it
         self._offset_s = 0.0
+        self._is_late = False
 
     @property
     def since_sweep_s(self) -> float | None:
@@ -42,6 +46,12 @@ class LidarCheck(ScaleCheck):
         limit_s = self._parameters().lidar_max_offset_s
         if self._offset_s <= limit_s:
             return ''
+        if self._is_late:
+            return (
+                f'a frame was stamped {self._offset_s:.2f} s before the oldest sweep that is '
+                f'kept, more than lidar.max_offset_s {limit_s:g}: it was answered too late; use a '
+                'faster device or smaller images, or synchronise the clocks of lidar and camera'
+            )
         return (
             f'the nearest sweep was stamped {self._offset_s:.2f} s from a frame, more than '
             f'lidar.max_offset_s {limit_s:g}; synchronise the clocks of lidar and camera'
@@ -49,8 +59,11 @@ class LidarCheck(ScaleCheck):
 
     def put(self, sweep: PointCloud2) -> None:
         """Keep a sweep until frames of its time have been answered."""
+        newest_ns = nanoseconds(sweep.header.stamp)
         with self._changed:
-            self._sweeps.append(sweep)
+            # those ahead of it are from before the time was set back
+            near = (s for s in self._sweeps if abs(_offset_s(s, newest_ns)) <= _KEPT_S)
+            self._sweeps = [*near, sweep][-_SWEEPS_KEPT:]
             self._swept_s = time.monotonic()
 
     def compare(
@@ -82,21 +95,25 @@ class LidarCheck(ScaleCheck):
         if len(ratios) >= _FEWEST_POINTS:
             # of a camera that needs no correction; another without a correction is another depth
             f_px = intrinsics.fx_px / focal_factor
-            self._put(float(np.median(ratios)) / focal_factor, len(ratios), f_px)
+            place = *parameters.lidar_translation_m, *parameters.lidar_rotation_xyzw
+            self._put(float(np.median(ratios)) / focal_factor, len(ratios), f_px, *place)
 
     def _take_nearest(self, stamp_ns: int) -> PointCloud2 | None:
         """Take the sweep next to a frame, so that none is compared twice; None if all are far."""
         with self._changed:
-            offsets = [abs(nanoseconds(s.header.stamp) - stamp_ns) for s in self._sweeps]
-            nearest = min(range(len(offsets)), key=offsets.__getitem__, default=None)
+            offsets_s = [_offset_s(sweep, stamp_ns) for sweep in self._sweeps]
+            nearest = min(range(len(offsets_s)), key=lambda i: abs(offsets_s[i]), default=None)
             if nearest is None:
                 return None
-            self._offset_s = offsets[nearest] / 1e9
+            self._offset_s, self._is_late = abs(offsets_s[nearest]), min(offsets_s) > 0
             if self._offset_s > self._parameters().lidar_max_offset_s:
                 return None
-            sweep = self._sweeps[nearest]
-            del self._sweeps[nearest]
-        return sweep
+            return self._sweeps.pop(nearest)
+
+
+def _offset_s(sweep: PointCloud2, stamp_ns: int) -> float:
+    """Tell how much later than a stamp a sweep is."""
+    return (nanoseconds(sweep.header.stamp) - stamp_ns) / 1e9
 
 
 def scale_ratios(
@@ -108,8 +125,3 @@ def scale_ratios(
     known = (predicted_m > 0) & np.isfinite(predicted_m)
     ratios: NDArray[np.float32] = measured_m[known] / predicted_m[known]
     return ratios
-
-
-def nanoseconds(stamp: Stamp) -> int:
-    """Give a stamp in nanoseconds; rclpy's Time refuses those before 1970."""
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

@@ -118,7 +118,8 @@ def _skipped(state: CameraState) -> Iterator[Cause]:
         yield Cause(
             Level.WARN,
             f'{counters.skipped} of {counters.received} images were dropped for newer ones, more '
-            f'than diagnostics.max_skipped {most:g}; the camera is faster than the network',
+            f'than diagnostics.max_skipped {most:g}; the camera is faster than the network; '
+            'lower its rate, or the parameter scale',
         )
 
 

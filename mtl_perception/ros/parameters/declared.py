@@ -61,6 +61,16 @@ class DeclaredParameters:
         self._current = self._with({})
         return self.current
 
+    def warn_of_unread_qos(self) -> None:
+        """Say which QoS overrides no publisher or subscription has read, once all are there."""
+        given = (name for name in self._overrides if name.startswith(_QOS_OVERRIDES))
+        if unread := sorted(name for name in given if not self._node.has_parameter(name)):
+            self._node.get_logger().warning(
+                f'{", ".join(unread)} are ignored; write '
+                f'{_QOS_OVERRIDES}/FULL/TOPIC.publisher|subscription.POLICY, with a topic that '
+                'the node has, and history, depth, reliability or durability'
+            )
+
     @property
     def _overrides(self) -> Mapping[str, Parameter]:
         # rclpy tells of them only by declaring all, which fails on an empty list

@@ -11,7 +11,7 @@ from mtl_perception.label_space import LABEL_SPACES
 from mtl_perception.products import DEPTH_ENCODINGS, GROUND_AND_SKY, UNLABELLED_CLASS
 from mtl_perception.ros.parameters.definition import check, name_of, parameter
 
-# an engine keeps eight compiled sizes, and each number of cameras in a pass is one
+# an engine keeps eight compiled networks; each number of cameras in a pass needs one at least
 MAX_CAMERAS = 8
 _CAMERA_NAME = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*)*', re.ASCII)
 

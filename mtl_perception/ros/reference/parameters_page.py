@@ -17,8 +17,9 @@ with their defaults and more words.
 A parameter that is **fixed** can be set while the node is unconfigured, all others at any time:
 `ros2 param set /perception confidence_threshold 0.5`. A set that does not fit together is rejected
 as a whole, with the reason: set what belongs together in one call of `set_parameters_atomically`.
-`ros2 param describe` says the same as this page. QoS of each topic:
-`qos_overrides./TOPIC.publisher|subscription.POLICY`.
+`ros2 param describe` says the same as this page. QoS of the topics of pictures, clouds and
+calibrations: `qos_overrides./TOPIC.publisher|subscription.POLICY`, for the policies history,
+depth, reliability and durability; one that nothing reads is warned of at activation.
 
 | parameter | type | default | allowed | fixed | what it does |
 |---|---|---|---|---|---|
