@@ -205,6 +205,14 @@ def test_the_card_of_a_joined_space_is_of_one_part() -> None:
     assert (whole.name, whole.classes, whole.size_divisor) == ('road8', None, 32)
 
 
+@pytest.mark.parametrize(
+    'fixed', ['[backbone]', '[encoder, decoder, heads.segmentation, heads.depth]']
+)
+def test_what_is_fixed_is_some_of_the_network(fixed: str) -> None:
+    with pytest.raises(ValueError, match=r'name some, not all, of encoder, decoder, heads\.segm'):
+        chosen_recipe(options('--set', f'fixed={fixed}'))
+
+
 def test_every_task_needs_a_weight() -> None:
     with pytest.raises(ValueError, match='loss_weights gives depth None; expected a number above'):
         read_recipe(ROAD8, loss_weights={'segmentation': 1.0})

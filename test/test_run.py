@@ -80,6 +80,18 @@ def test_frozen_statistics_stay_while_the_weights_learn(recipe: Recipe) -> None:
     assert moved(batch_norm='frozen') == (False, True)
 
 
+def test_what_is_fixed_stays_while_the_rest_learns(recipe: Recipe) -> None:
+    run = start(recipe, fixed=('encoder', 'heads.depth'), weight_decay=0.5)
+    before = {name: value.clone() for name, value in run.network.state_dict().items()}
+    for _ in range(2):
+        run.advance([made_batch()])
+    moved = {
+        name for name, value in run.network.state_dict().items() if not value.equal(before[name])
+    }
+    assert not any(name.startswith(('encoder.', 'heads.depth.')) for name in moved)
+    assert {name.split('.')[0] for name in moved} == {'decoder', 'heads'}
+
+
 def test_learnt_weights_move_and_go_into_the_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / 'checkpoint.pt'
     run = start(recipe, task_weights='uncertainty', decoder_rate=0.1)

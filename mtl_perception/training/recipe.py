@@ -51,8 +51,9 @@ class Recipe:
 
     Lengths are in pixels, rates per step; `zoom` is the range by which pictures are enlarged.
     Without `distillation` nothing is learnt from annotations that a teacher made.
+    Parts of the network that are `fixed` stay as they were at the start.
     docs/training.md explains the keys that choose, see CHOICES. Raises ValueError where one says
-    what is not among them, or a task has no weight above 0.
+    what is not among them, a task has no weight above 0, or nothing is left to learn.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Recipe:
     schedule: str = 'cosine'
     precision: str = 'bf16'
     batch_norm: str = 'each'
+    fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the keys that choose, and the weights."""
@@ -101,6 +103,11 @@ class Recipe:
                     f'loss_weights gives {task} {self.loss_weights.get(task)}; expected a number '
                     'above 0 for each of the tasks'
                 )
+        parts = ('encoder', 'decoder', *(f'heads.{task}' for task in self.tasks))
+        if not {*self.fixed} < {*parts}:
+            raise ValueError(
+                f'fixed is {", ".join(self.fixed)}; name some, not all, of {", ".join(parts)}'
+            )
 
     @property
     def size_divisor(self) -> int:

@@ -87,6 +87,7 @@ _KINDS = {
     'validate_every': _COUNT,
     'seed': _NATURAL,
     'without_sources': _NAMES,
+    'fixed': _NAMES,
     'momentum': _SHARE,
 }
 

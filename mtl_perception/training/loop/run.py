@@ -51,6 +51,8 @@ class Run:
         if recipe.batch_norm == 'synchronised' and ranks() > 1:
             _synchronise(self.network, device)
         self.network.to(memory_format=torch.channels_last)
+        for part in self._fixed():
+            part.requires_grad_(False)
         self.average = AveragedModel(
             self.network,
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
@@ -101,10 +103,16 @@ class Run:
 
     def _train(self) -> None:
         self.network.train()
+        for part in self._fixed():
+            part.eval()
         if self.recipe.batch_norm == 'frozen':
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+    def _fixed(self) -> list[nn.Module]:
+        """Give the parts of the network that learn nothing, not even statistics."""
+        return [self.network.get_submodule(name) for name in self.recipe.fixed]
 
     def _exchange(self, now: bool) -> AbstractContextManager[None]:
         """Let the processes exchange gradients in the next pass, or keep their own till later."""
