@@ -208,8 +208,7 @@ def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
         for mover in scene.movers:
             across = mover.part.mesh.vertices['position'][:, 1]
             if mover.speed_mps and np.ptp(across) > 1:
-                # a mirror may reach over the kerb
-                assert abs(mover.t) - np.ptp(across) / 2 > edge - 0.2
+                assert abs(mover.t) - np.ptp(across) / 2 > edge - 1e-6
         # where cars park, the lanes may leave no room
         for crossing in scene.street.crossings[1:3] if edge > NARROWEST_M else ():
             middle = crossing.start - CLEAR_M - 2.0

@@ -57,8 +57,12 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
         body = buildings.bridge(rng, street.edge(1) + float(rng.uniform(0.5, 6)), clearance)
         chunks.put(s, 0.0, body)
     parked, lane_t = parked_cars(street, rng, ranges)
-    islands(chunks, rng, abs(lane_t) - LANE_HALF_WIDTH_M)
-    movers = [*parked, *traffic(street, rng, ranges, lane_t), *walkers(street, rng, ranges)]
+    room = abs(lane_t) - LANE_HALF_WIDTH_M
+    islands(chunks, rng, room)
+    driving = traffic(street, rng, ranges, lane_t)
+    if street.island:
+        driving = [mover.beside(min(street.island, room)) for mover in driving]
+    movers = [*parked, *driving, *walkers(street, rng, ranges)]
     return Scene(street, chunks.parts(), tuple(movers), draw_light(rng, ranges), lane_t)
 
 

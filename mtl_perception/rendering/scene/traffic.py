@@ -1,6 +1,6 @@
 """Who parks, drives, walks and cycles along a street."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class Mover:
     speed_mps: float
     turn: float
     height: float
+
+    def beside(self, edge: float) -> 'Mover':
+        """Give the mover, moved aside where it would be nearer to the middle than edge."""
+        half_width = float(np.ptp(self.part.mesh.vertices['position'][:, 1])) / 2
+        return replace(self, t=float(np.copysign(max(abs(self.t), edge + half_width), self.t)))
 
 
 def parked_cars(street: Street, rng: Generator, ranges: Ranges) -> tuple[list[Mover], float]:
