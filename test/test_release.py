@@ -25,14 +25,19 @@ def joint(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_joint_network_is_released_for_one_of_its_label_spaces(
-    joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def options(joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What releases that checkpoint, scored on small data in the folder `data`."""
     # no time for a compiling backend
     engine = partial(Engine, device='cpu', backend='torch')
     monkeypatch.setattr('mtl_perception.training.release.Engine', engine)
     data = make_data(tmp_path / 'data')
-    options = [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
+    return [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
+
+
+def test_a_joint_network_is_released_for_one_of_its_label_spaces(
+    options: list[str], tmp_path: Path
+) -> None:
     with pytest.raises(
         ValueError, match=r"'None' is none of nyud40, kitti6, .* name one by --dom"
     ):
@@ -46,23 +51,18 @@ def test_a_joint_network_is_released_for_one_of_its_label_spaces(
 
 
 def test_pictures_whose_labels_mean_nothing_to_the_weights_are_not_scored(
-    joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str], tmp_path: Path
 ) -> None:
-    engine = partial(Engine, device='cpu', backend='torch')
-    monkeypatch.setattr('mtl_perception.training.release.Engine', engine)
-    data = make_data(tmp_path / 'data')
-    index = data / 'index.csv'
+    options += ['--domain', 'kitti6', '--output']
+    index = tmp_path / 'data/index.csv'
     *others, last = index.read_text().splitlines()
-    options = [str(joint), str(tmp_path / 'checkpoint.pt'), '--data', str(data)]
-    options += ['--output', str(tmp_path / 'out'), '--domain', 'kitti6']
     index.write_text('\n'.join([*others, last.replace('road8', 'nyud40')]) + '\n')
-    main(options)
+    main([*options, str(tmp_path / 'out')])
     card = parse_card(tmp_path / 'out/both-kitti6.yaml')
     assert card.metrics['all']['segmentation']['pictures'] == 1
     index.write_text(index.read_text().replace('road8', 'nyud40'))
-    options[options.index(str(tmp_path / 'out'))] = str(tmp_path / 'none')
     with pytest.raises(ValueError, match=r"no picture of split val .* anything in 'kitti6'; name"):
-        main(options)
+        main([*options, str(tmp_path / 'none')])
     assert not (tmp_path / 'none').exists()
 
 

@@ -198,6 +198,13 @@ def test_in_an_alley_something_stands_near_on_both_sides() -> None:
             assert np.percentile(truth.depth[side][standing], 25) < most
 
 
+def seen_at(frame: Frame, place: NDArray[np.float64]) -> tuple[int, int, float]:
+    """Project a place (3,) in the world; give row, column and depth."""
+    x, y, z, _ = np.linalg.inv(frame.moment.camera) @ np.append(place, 1.0)
+    k = rendered.CAMERA
+    return round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px), z
+
+
 def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
     studio, seen = rendered.studio(), []
     ranges = replace(Ranges(), islands=1.0, island_half_width=(1.2, 1.6))
@@ -214,10 +221,7 @@ def test_an_island_divides_the_lanes_and_nobody_drives_on_it() -> None:
             middle = crossing.start - CLEAR_M - 2.0
             path = replace(drawn_path(rng), start_m=middle - 12.0)
             frame = studio.frame(replace(scene, movers=()), path, 0.0, rng)
-            place = np.append(scene.street.world(middle, 0.0, 0.1), 1.0)
-            x, y, z, _ = np.linalg.inv(frame.moment.camera) @ place
-            k = rendered.CAMERA
-            row, column = round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px)
+            row, column, _ = seen_at(frame, scene.street.world(middle, 0.0, 0.1))
             seen.append(frame.truth.labels[row, column])
     assert len(seen) >= 12
     # most crossings have one
@@ -242,8 +246,7 @@ def test_corners_of_side_roads_are_round() -> None:
             s, t = crossing.start + radius - off, side * (inner + off)
             height = street.ground_height(s, t)
             assert (height > 0) == (beyond > 0)
-            x, y, z, _ = np.linalg.inv(frame.moment.camera) @ [*street.world(s, t, height), 1.0]
-            row, column = round(k.fy_px * y / z + k.cy_px), round(k.fx_px * x / z + k.cx_px)
+            row, column, z = seen_at(frame, street.world(s, t, height))
             inside = 0 <= row < k.height and 0 <= column < k.width
             # else a tree or a post is before it
             if inside and frame.truth.depth[row, column] > 0.98 * z:

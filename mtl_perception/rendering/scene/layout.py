@@ -57,11 +57,12 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
         body = buildings.bridge(rng, street.edge(1) + float(rng.uniform(0.5, 6)), clearance)
         chunks.put(s, 0.0, body)
     parked, lane_t = parked_cars(street, rng, ranges)
-    room = abs(lane_t) - LANE_HALF_WIDTH_M
-    islands(chunks, rng, room)
+    # what the lanes leave
+    island = min(street.island, abs(lane_t) - LANE_HALF_WIDTH_M)
+    islands(chunks, rng, island)
     driving = traffic(street, rng, ranges, lane_t)
     if street.island:
-        driving = [mover.beside(min(street.island, room)) for mover in driving]
+        driving = [mover.beside(island) for mover in driving]
     movers = [*parked, *driving, *walkers(street, rng, ranges)]
     return Scene(street, chunks.parts(), tuple(movers), draw_light(rng, ranges), lane_t)
 

@@ -90,20 +90,21 @@ class Street:
 
     def free(self, s: float, side: int, margin: float = 0.0) -> bool:
         """Tell whether no side road leaves at s on that side."""
-        return not any(
-            side in c.sides and c.start - margin < s < c.stop + margin for c in self.crossings
-        )
+        return self._crossing(s, side, margin) is None
+
+    def _crossing(self, s: float, side: int, margin: float = 0.0) -> Crossing | None:
+        reached = (c for c in self.crossings if c.start - margin < s < c.stop + margin)
+        return next((c for c in reached if side in c.sides), None)
 
     def ground_height(self, s: float, t: float) -> float:
         """Give the height of the zone at (s, t) above the terrain."""
         side, zones = (1, self.zones[1]) if t > 0 else (-1, self.zones[-1])
         if abs(t) < self.half_width:
             return 0.0
-        for c in self.crossings:
-            if side in c.sides and c.start < s < c.stop:
-                into = min(s - c.start, c.stop - s)
-                raised = self.corner and abs(t) >= self.corner_edge(into, side)
-                return zones[-1].height if raised else 0.0
+        if crossing := self._crossing(s, side):
+            into = min(s - crossing.start, crossing.stop - s)
+            raised = self.corner and abs(t) >= self.corner_edge(into, side)
+            return zones[-1].height if raised else 0.0
         return next((z.height for z in zones if z.inner <= abs(t) < z.outer), 0.0)
 
     def corner_edge(self, into: Place, side: int, from_edge: float = 0.0) -> Floats:

@@ -20,15 +20,14 @@ CLEAR_M = 2.5
 PLANTED = ('grass', 'soil')
 
 
-def islands(chunks: Chunks, rng: Generator, room_m: float) -> None:
+def islands(chunks: Chunks, rng: Generator, half_width: float) -> None:
     """Lay islands before and behind most crossings, and some between them.
 
-    They are as wide as the street is wider for them, at most twice room_m: what the lanes leave.
+    They are twice half_width wide, in metres; too narrow, they are left out.
     """
-    street = chunks.street
-    half_width = min(street.island, room_m)
     if half_width < NARROWEST_M:
         return
+    street = chunks.street
     surface, height = str(rng.choice([*WALKS, *PLANTED])), float(rng.uniform(0.06, 0.16))
     for start, stop in _spans(street, rng):
         chunks.add(start, _mesh(street, start, stop, half_width, height, surface))

@@ -38,13 +38,13 @@ def sign(rng: np.random.Generator) -> Mesh:
         ]
         blue = Material(OBJECT, tuple(rng.uniform(0.1, 0.9, 3)))
         return joined([pole, quads([plate], blue)])
-    return joined(
-        [
-            pole,
-            disc((-0.045, 0, height), (-1, 0, 0), radius, face),
-            disc((-0.035, 0, height), (1, 0, 0), radius, _BACK),
-        ]
-    )
+    return joined([pole, _round_plate(-0.045, height, radius, face)])
+
+
+def _round_plate(x: float, height: float, radius: float, face: Material) -> Mesh:
+    """Build a plate of a centimetre that faces -x, at x."""
+    front = disc((x, 0, height), (-1, 0, 0), radius, face)
+    return joined([front, disc((x + 0.01, 0, height), (1, 0, 0), radius, _BACK)])
 
 
 def traffic_light(rng: np.random.Generator) -> Mesh:
@@ -80,13 +80,12 @@ def island_post(rng: np.random.Generator) -> Mesh:
 
 def _keep_right(height: float, radius: float) -> Mesh:
     """Build a blue disc at a height, with an arrow down to the right of who comes along x."""
-    face = disc((-0.07, 0, 0), (-1, 0, 0), radius, Material(OBJECT, (1, 1, 1), Layer.SIGN_BLUE))
-    back = disc((-0.06, 0, 0), (1, 0, 0), radius, _BACK)
+    plate = _round_plate(-0.07, 0.0, radius, Material(OBJECT, (1, 1, 1), Layer.SIGN_BLUE))
     turn = np.deg2rad(135)
     pose = np.eye(4)
     pose[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
     pose[2, 3] = height
-    return joined([face, back]).moved(pose)
+    return plate.moved(pose)
 
 
 def _give_way(height: float) -> Mesh:
