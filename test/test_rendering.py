@@ -27,6 +27,14 @@ from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.ground.islands import CLEAR_M, NARROWEST_M
 from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
 from mtl_perception.rendering.scene.shapes.furniture import island_post
+from mtl_perception.rendering.scene.shapes.vehicles import vehicle
+from mtl_perception.rendering.scene.shapes.vehicles.livery import (
+    flat,
+    LIFT_M,
+    rectangles,
+    round_side,
+    WHITE,
+)
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
 
 SEEDS = (1, 2, 6)
@@ -181,6 +189,59 @@ def test_a_queue_stands_close_and_nobody_in_another(seed: int) -> None:
     assert len(gaps) > 5
     # a vehicle need not lie about its middle
     assert 0.5 < min(gaps) < max(gaps) < 9
+
+
+@pytest.mark.parametrize('queues', [0.0, 1.0])
+def test_no_two_vehicles_are_in_one_place_and_none_is_around_the_camera(queues: float) -> None:
+    ranges = replace(Ranges(), queues=queues, queue_speed_mps=(1.0, 1.0))
+    longest = 0.0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng, ranges)
+        path = replace(drawn_path(rng), start_m=30.0)
+        scene = with_room(scene, path, [0.0])
+        spans = []
+        for mover in scene.movers:
+            points = mover.part.mesh.vertices['position']
+            if not mover.speed_mps or mover.length < 3:
+                continue
+            # mirrors may pass each other
+            half = mover.width / 2 - 0.35
+            ends = mover.s + np.array([points[:, 0].min(), points[:, 0].max()]) * np.cos(
+                mover.turn
+            )
+            spans.append((*sorted(ends), mover.t - half, mover.t + half))
+            longest = max(longest, mover.length)
+        spans.append((28.0, 32.0, scene.lane_t - 0.7, scene.lane_t + 0.7))
+        for k, (a0, a1, left_a, right_a) in enumerate(spans):
+            for b0, b1, left_b, right_b in spans[:k]:
+                apart_along = max(a0, b0) - min(a1, b1)
+                apart_across = max(left_a, left_b) - min(right_a, right_b)
+                assert max(apart_along, apart_across) > 0
+    assert longest > 12
+
+
+def test_lorries_have_the_size_of_lorries_and_are_painted_on_the_outside() -> None:
+    for seed in range(60):
+        points = vehicle(np.random.default_rng(seed), 'lorry').vertices['position']
+        length, width, height = np.ptp(points, axis=0)
+        assert 5 < length < 17.5
+        assert 2 < width < 3.3
+        assert 2.2 < height < 4.5
+    half, radius, axis = 1.25, 1.1, 2.4
+    for side in (1, -1):
+        face = flat((side, side * half, 1.0), (-side, 0, 0), (2.0, 2.0))
+        np.testing.assert_allclose(face.place(np.array([0.5, 1.0])), [side / 2, side * 1.27, 2.0])
+        drum = round_side(-4.0, 4.0, axis, radius, side)
+        # right of it is ahead on the right side, and behind on the left
+        low, right, top = drum.place(np.array([[1.0, 0.0], [2.0, 0.0], [1.0, drum.height]]))
+        np.testing.assert_allclose(right - low, [-side, 0, 0], atol=1e-9)
+        for place in (low, top):
+            assert np.hypot(place[1], place[2] - axis) == pytest.approx(radius + LIFT_M)
+            assert place[1] * side > 0
+        assert low[2] < axis < top[2]
+        painted = face.patches(rectangles(np.array([[0, 0, 1, 1]])), WHITE)
+        assert (painted.vertices['normal'] @ [0, side, 0] > 0.99).all()
 
 
 def test_in_an_alley_something_stands_near_on_both_sides() -> None:

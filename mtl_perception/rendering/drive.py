@@ -16,7 +16,7 @@ from .scene.traffic import Mover
 from .sensors import Photography
 
 VIEWS_PER_SCENE = 8
-# the camera's own car takes this much room along and across the street
+# room that the camera's own car takes among others of up to 6 m, along and across the street
 OWN_LENGTH_M, OWN_WIDTH_M = 6.5, 2.2
 FIRST_M, LAST_M = 2.0, 140.0
 
@@ -119,7 +119,7 @@ def with_room(scene: Scene, path: Path, times_s: Sequence[float]) -> Scene:
     own = path.start_m + path.speed_mps * times
 
     def in_the_way(m: Mover) -> bool:
-        near = np.abs(m.s + m.speed_mps * times - own) < OWN_LENGTH_M
+        near = np.abs(m.s + m.speed_mps * times - own) < OWN_LENGTH_M + max(0.0, m.length - 6) / 2
         return bool(near.any()) and abs(m.t - scene.lane_t) < OWN_WIDTH_M
 
     return replace(scene, movers=tuple(m for m in scene.movers if not in_the_way(m)))

@@ -1,5 +1,6 @@
 """Who parks, drives, walks and cycles along a street."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,10 @@ from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS, WALKS
 
 CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
 CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
+# mirrors and all; what is wider is a lorry or a bus, and needs lanes that lie so far apart
+CAR_WIDTH_M, WIDE_LANES_M = 2.45, 2.6
+# how far apart lanes of two directions lie at least
+NARROW_LANES_M = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,19 @@ class Mover:
     turn: float
     height: float
 
+    @property
+    def length(self) -> float:
+        """Metres from end to end."""
+        return float(np.ptp(self.part.mesh.vertices['position'][:, 0]))
+
+    @property
+    def width(self) -> float:
+        """Metres from side to side."""
+        return float(np.ptp(self.part.mesh.vertices['position'][:, 1]))
+
     def beside(self, edge: float) -> 'Mover':
         """Give the mover, moved aside where it would be nearer to the middle than edge."""
-        half_width = float(np.ptp(self.part.mesh.vertices['position'][:, 1])) / 2
+        half_width = self.width / 2
         return replace(self, t=float(np.copysign(max(abs(self.t), edge + half_width), self.t)))
 
 
@@ -88,20 +103,37 @@ def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> li
     lanes = _lanes(street, lane_t)
     # no draw where there are none, so that a seed stays the scene that it was
     if ranges.queues > 0 and rng.random() < ranges.queues:
-        return [mover for t in lanes for mover in _queue(rng, ranges, t)]
-    heavy = {'highway': 0.3, 'city': 0.12, 'rural': 0.12}.get(street.kind, 0.04)
-    movers = []
-    for t in lanes:
-        if rng.random() < 0.25:
-            continue
-        spacing = float(rng.uniform(*ranges.traffic_spacing))
-        speed = float(rng.uniform(*ranges.speed_mps))
-        # nothing stands where the camera drives
-        s = float(rng.uniform(7, 40)) if t == lane_t else float(rng.uniform(-10, 30))
-        while s < AHEAD_M - 80:
-            movers.append(_driving(rng, _car(rng, heavy), s, t, speed))
-            s += 6 + spacing * float(rng.uniform(0.5, 1.6))
-    return movers
+        movers = [mover for t in lanes for mover in _queue(rng, ranges, t)]
+    else:
+        heavy = {'highway': 0.3, 'city': 0.12, 'rural': 0.12}.get(street.kind, 0.04)
+        movers = [mover for t in lanes for mover in _flow(rng, ranges, t, heavy, t == lane_t)]
+    return [mover for mover in movers if _has_room(mover, lane_t)]
+
+
+def _flow(
+    rng: Generator, ranges: Ranges, t: float, heavy: float, is_ours: bool
+) -> Iterator[Mover]:
+    """Let traffic flow along a lane."""
+    if rng.random() < 0.25:
+        return
+    spacing = float(rng.uniform(*ranges.traffic_spacing))
+    speed = float(rng.uniform(*ranges.speed_mps))
+    # nothing stands where the camera drives
+    s = float(rng.uniform(7, 40)) if is_ours else float(rng.uniform(-10, 30))
+    while s < AHEAD_M - 80:
+        mover = _driving(rng, _car(rng, heavy), s, t, speed)
+        # a car stands in six metres; what is longer reaches ahead of them
+        longer = max(0.0, mover.length - 6)
+        yield replace(mover, s=s + longer / 2)
+        s += 6 + longer + spacing * float(rng.uniform(0.5, 1.6))
+
+
+def _has_room(mover: Mover, lane_t: float) -> bool:
+    """Whether two can meet: parked cars may leave no more than one lane."""
+    apart = 2 * abs(lane_t)
+    if mover.width > CAR_WIDTH_M:
+        return apart >= WIDE_LANES_M
+    return mover.t * lane_t > 0 or apart >= NARROW_LANES_M
 
 
 def _lanes(street: Street, lane_t: float) -> list[float]:
@@ -118,10 +150,9 @@ def _queue(rng: Generator, ranges: Ranges, t: float) -> list[Mover]:
     movers = []
     speed, s = float(rng.uniform(*ranges.queue_speed_mps)), float(rng.uniform(-20, 0))
     while s < AHEAD_M - 80:
-        part = _car(rng, ranges.queue_lorries)
-        length = float(np.ptp(part.mesh.vertices['position'][:, 0]))
-        movers.append(_driving(rng, part, s + length / 2, t, speed))
-        s += length + float(rng.uniform(*ranges.queue_spacing))
+        mover = _driving(rng, _car(rng, ranges.queue_lorries), s, t, speed)
+        movers.append(replace(mover, s=s + mover.length / 2))
+        s += mover.length + float(rng.uniform(*ranges.queue_spacing))
     return movers
 
 
