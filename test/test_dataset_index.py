@@ -71,6 +71,15 @@ def test_intrinsics_that_cannot_be_are_refused(
         read_index(index)
 
 
+def test_an_unknown_label_space_is_refused_where_there_are_labels(tmp_path: Path) -> None:
+    make_index(tmp_path, [{'picture': PICTURE, 'label_space': 'Road8'}])
+    assert read_index(tmp_path / 'index.csv')[0].labels is None
+    index = make_index(tmp_path, [{'picture': PICTURE, 'labels': LABELS, 'label_space': 'Road8'}])
+    words = f"{index} has 'Road8' for label_space of image_0.png; choose of road8, kitti6"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_index(index)
+
+
 def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'index\.csv has no rows; add one for each picture'):
         read_index(make_index(tmp_path, []))

@@ -260,6 +260,19 @@ def test_an_engine_is_scored_on_split_and_sources(tiny_weights: Path, tmp_path: 
         evaluate(index, engine, 'val', ('one', 'three'))
 
 
+def test_labels_that_mean_nothing_here_are_passed_over_and_counted(
+    tiny_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign = {'labels': labels(7), 'label_space': 'nyud40', 'depth': np.full((4, 6), 9.0)}
+    rows = [foreign, {**foreign, 'label_space': 'road8'}]
+    index = make_index(tmp_path, [{'picture': PICTURE, **row} for row in rows])
+    figures = evaluate(index, Engine(tiny_weights, 'cpu', 'torch'))['all']
+    assert figures['segmentation']['pictures'] == 1
+    assert figures['depth']['pictures'] == 2
+    [said] = caplog.messages
+    assert said == "labels of 1 pictures are not scored: 'nyud40' means nothing in 'road8'"
+
+
 @pytest.mark.parametrize(
     'truth', [{}, {'labels': labels(255)}, {'labels': labels(7), 'label_source': 'teacher'}]
 )

@@ -392,6 +392,16 @@ def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: 
     assert figures['each'][again]['networks'] == figures['each'][weights]['networks']
 
 
+def test_an_index_behind_a_link_finds_its_pictures(tmp_path: Path, weights: str) -> None:
+    data = make_index(tmp_path / 'data', [{'picture': PICTURE}]).parent
+    (tmp_path / 'disk/deep/down').mkdir(parents=True)
+    (tmp_path / 'runs').symlink_to(tmp_path / 'disk/deep/down')
+    output = tmp_path / 'runs/new'
+    main([str(data), '--output', str(output), '--experts', weights, '--scales', '1'])
+    [row] = read_index(output / 'index.csv')
+    np.testing.assert_array_equal(row.read_picture(), PICTURE)
+
+
 @pytest.mark.parametrize('source', TEACHERS)
 def test_the_word_of_an_expert_is_never_scored(tmp_path: Path, source: str) -> None:
     depth = {'depth': np.full((HEIGHT, WIDTH), 9.0), 'depth_source': source}

@@ -200,6 +200,20 @@ class TestKittiDrives:
         with pytest.raises(ValueError, match=r'none of the 1 pictures in .*train\.txt is there'):
             read_annotated(f'kitti_raw:{tmp_path}', 'train')
 
+    @pytest.mark.parametrize('other', ['train', 'val'])
+    def test_a_split_without_a_list_lacks_what_the_other_one_lists(
+        self, tmp_path: Path, other: str
+    ) -> None:
+        drive = make_drive(tmp_path, pictures=3)
+        if other == 'train':
+            drive = drive.rename(drive.with_name('2011_09_26_drive_0002_sync'))
+        data = f'kitti_raw:{tmp_path}'
+        split = {'train': 'val', 'val': 'train'}[other]
+        assert len(read_annotated(data, split)) == 3
+        write_text(tmp_path / f'{other}.txt', f'{drive.name} 1 l\n')
+        rows = read_annotated(data, split)
+        assert [row.picture.path.stem[-1] for row in rows] == ['0', '2']
+
     def test_a_line_that_names_no_picture_is_refused(self, tmp_path: Path) -> None:
         make_drive(tmp_path)
         write_text(tmp_path / 'dev.txt', f'{self.DRIVE} 1 l\n{self.DRIVE} one\n')

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from made_index import make_index
 from made_weights import lively, make_picture, weights
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from mtl_perception.model_card import read_card
 from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.network.savings import save_work
 from mtl_perception.offline import quantise as verb
+from mtl_perception.offline.__main__ import main
 
 __all__ = ['lively', 'weights']
 
@@ -180,6 +182,20 @@ class TestOpenVino:
 
 
 class TestVerb:
+    def test_what_nobody_can_score_is_not_kept(
+        self, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(verb, 'observe', lambda *_: {'network.decoder': (0.0, 1.0)})
+        monkeypatch.setattr(verb, 'Engine', lambda path, *_: Engine(path, 'cpu', 'torch', 'fp32'))
+        truth = {'labels': np.zeros(SIZE, np.uint8), 'label_source': 'teacher'}
+        rows = [{'picture': make_picture(*SIZE, 5), 'split': s, **truth} for s in ('train', 'val')]
+        data = make_index(tmp_path, rows).parent
+        arguments = ['quantise', str(weights), '--data', str(data)]
+        assert main(arguments) == 1
+        assert not ranges_path(weights).exists()
+        assert main([*arguments, '--keep-anyway']) == 0
+        ranges_path(weights).unlink()
+
     def report(self, miou: float, abs_rel: float) -> dict[str, Any]:
         figures = {'segmentation': {'miou': miou}, 'depth': {'abs_rel': abs_rel}}
         return {'sources': {'street': figures}}

@@ -1,3 +1,5 @@
+import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,9 @@ def test_pictures_whose_labels_mean_nothing_to_the_weights_are_not_scored(
     card = parse_card(tmp_path / 'out/both-kitti6.yaml')
     assert card.metrics['all']['segmentation']['pictures'] == 1
     index.write_text(index.read_text().replace('road8', 'nyud40'))
-    with pytest.raises(ValueError, match=r"no picture of split val .* anything in 'kitti6'; name"):
+    with pytest.raises(
+        ValueError, match=r"no picture of split val .* means anything in 'kitti6'; na"
+    ):
         main([*options, str(tmp_path / 'none')])
     assert not (tmp_path / 'none').exists()
 
@@ -98,11 +102,50 @@ def test_a_card_tells_what_its_run_started_from(
 ) -> None:
     recipe = read_recipe(make_recipe(tmp_path, pretrained=pretrained))
     data = str(make_data(tmp_path / 'data'))
-    told = _history([data], recipe, {**state, 'step': 7})
+    told = _history([data], [recipe], {**state, 'step': 7})
     assert told == (
         f'7 steps from {begun}, on the train pictures of labelled (3), ranged (3); '
         'left out: nothing'
     )
+
+
+def test_a_card_tells_all_that_a_run_has_seen(
+    options: list[str], joint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(joint)
+    before = replace(recipe, pretrained='torchvision')
+    monkeypatch.setattr('mtl_perception.training.loop.run.load_pretrained', lambda *_: None)
+    first = Run(before, Path(), torch.device('cpu'))
+    first.step = 5
+    checkpoint = tmp_path / 'checkpoint.pt'
+    first.save(checkpoint)
+    ranged = replace(recipe, groups=recipe.groups[1:], without_sources=('labelled',))
+    second = Run(ranged, Path(), torch.device('cpu'))
+    second.restore(checkpoint)
+    second.step = 9
+    second.save(checkpoint)
+    # and once more, with the recipe as it is
+    third = Run(ranged, Path(), torch.device('cpu'))
+    third.restore(checkpoint)
+    third.save(checkpoint)
+    assert [each['step'] for each in third.earlier] == [5]
+    main([*options, '--output', str(tmp_path / 'out'), '--domain', 'kitti6'])
+    assert parse_card(tmp_path / 'out/both-kitti6.yaml').data == (
+        '9 steps from the encoder of torchvision, on the train pictures of labelled (3), '
+        'ranged (3); left out: nothing'
+    )
+
+
+def test_nothing_is_written_where_no_truth_is(options: list[str], tmp_path: Path) -> None:
+    index = tmp_path / 'data/index.csv'
+    rows = list(csv.DictReader(index.read_text().splitlines()))
+    with index.open('w', newline='') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**r, 'label_source': 'teacher', 'depth_source': 'expert'} for r in rows)
+    with pytest.raises(ValueError, match='no picture of split val with truth of people or sen'):
+        main([*options, '--output', str(tmp_path / 'out'), '--domain', 'kitti6'])
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_checkpoint_without_a_recipe_is_taken_for_one_of_the_recipe_given(joint: Path) -> None:

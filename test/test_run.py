@@ -116,7 +116,7 @@ def test_a_plain_checkpoint_holds_its_recipe_and_what_it_always_did(
     run.save(path)
     state = torch.load(path, weights_only=True)
     before = {'network', 'average', 'optimiser', 'step'}
-    assert state.keys() == before | {'recipe', 'start_from'}
+    assert state.keys() == before | {'recipe', 'start_from', 'earlier'}
     assert yaml.safe_load(yaml.safe_dump(state['recipe'])) == recipe.values()
     assert state['start_from'] == tiny_weights.stem
     again = start(recipe)

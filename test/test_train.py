@@ -9,12 +9,13 @@ from typing import Any
 from made_index import make_index
 from made_layouts import make_kitti_2015, write
 from made_recipe import made_batch, make_data, make_recipe, one_thread, SIZE
-from made_weights import make_picture
+from made_weights import make_picture, make_weights
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from mtl_perception.model_card import load_network
 from mtl_perception.network.checkpoint import read_weights
 from mtl_perception.training import train
 from mtl_perception.training.loop.run import build_network, Run
@@ -125,12 +126,82 @@ def test_a_run_starts_from_released_weights(
     run = start(recipe, data)
     run.start_from(str(tiny_weights))
     released = read_weights(tiny_weights)
+    # depth as the recipe's camera of 700 px sees it
+    shown = 'heads.depth.2.bias'
+    released[shown] = released[shown] + math.log(700 / 721.5377)
     for network in (run.network, run.average.module):
         state = network.state_dict()
         assert all(torch.equal(state[name], value) for name, value in released.items())
     other = start(replace(recipe, tasks=('depth',), loss_weights={'depth': 1.0}), data)
     with pytest.raises(ValueError, match=r'do not fit .* is foreign'):
         other.start_from(str(tiny_weights))
+
+
+@pytest.mark.parametrize('activation', ['exp', 'abs'])
+def test_depth_of_released_weights_is_taken_to_the_focal_length_of_the_recipe(
+    recipe: Recipe, data: Path, tmp_path: Path, activation: str
+) -> None:
+    weights = make_weights(
+        tmp_path / 'w.safetensors',
+        {'segmentation': 8, 'depth': 1},
+        depth_activation=activation,
+        training_f_px=500.0,
+        depth_range_m=(1e-6, 1e9),
+    )
+    run = start(replace(recipe, depth_activation=activation), data)
+    run.start_from(str(weights))
+    card, released = load_network(weights)
+    picture = torch.from_numpy(make_picture(64, 96))[None]
+    with torch.inference_mode():
+        was, now = (
+            card.deploy(network.eval())(picture).depth
+            for network in (released, run.average.module)
+        )
+    seen = torch.isfinite(was)
+    assert seen.any()
+    torch.testing.assert_close(now[seen], was[seen] * 700 / 500, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'normalisation': 'imagenet'}, 'of normalisation symmetric, which the recipe has'),
+        ({'depth_activation': 'abs'}, 'of depth_activation exp, which'),
+        ({'label_space': 'kitti6'}, 'of label_space road8, which'),
+    ],
+)
+def test_released_weights_that_answer_in_other_terms_are_refused(
+    recipe: Recipe, data: Path, tiny_weights: Path, changes: dict[str, Any], words: str
+) -> None:
+    run = start(replace(recipe, **changes), data)
+    with pytest.raises(ValueError, match=words):
+        run.start_from(str(tiny_weights))
+
+
+def test_what_is_scored_and_drawn_lies_where_the_run_does(recipe: Recipe, data: Path) -> None:
+    run = Run(recipe, data, torch.device('meta'))
+    pictures = torch.empty((1, 64, 64, 3), dtype=torch.uint8, device='meta')
+    assert run.deployed()(pictures).depth.device.type == 'meta'
+
+
+def test_labels_without_a_meaning_are_refused_before_the_first_step(
+    data: Path, tmp_path: Path
+) -> None:
+    foreign = tmp_path / 'foreign'
+    shutil.copytree(data, foreign)
+    index = foreign / 'index.csv'
+    first, row, *others = index.read_text().splitlines()
+    index.write_text('\n'.join([first, row.replace('road8', 'nyud40'), *others]) + '\n')
+    path = make_recipe(tmp_path, steps=1)
+    words = (
+        "labels of 1 pictures of split train are of 'nyud40', which means nothing in 'road8'; "
+        r'the first is image_0\.png of labelled; correct'
+    )
+    with pytest.raises(ValueError, match=words):
+        train_to_the_end(path, foreign, tmp_path / 'output')
+    # nobody looks at them
+    arguments = ['--data', str(foreign), '--output', str(tmp_path / 'output'), *OPTIONS]
+    main([str(path), *arguments, '--set', 'tasks=[depth]', 'loss_weights={depth: 1.0}'])
 
 
 def test_every_parameter_is_optimised_once(recipe: Recipe, data: Path) -> None:

@@ -60,6 +60,11 @@ def _check(options: argparse.Namespace, plain: Engine, rounded: Engine) -> None:
     """Compare both on annotated pictures. Raises ValueError if too much is lost."""
     reports = [evaluate(options.data, engine, options.check) for engine in (plain, rounded)]
     compared = list(compare(*reports))
+    if not compared and not options.keep_anyway:
+        raise ValueError(
+            f"split '{options.check}' of {options.data} has no truth of people or sensors for "
+            'labels or depth, by which to tell what int8 loses; --check another, or --keep-anyway'
+        )
     for line, _ in compared:
         print(line)
     lost = [line for line, too_much in compared if too_much]

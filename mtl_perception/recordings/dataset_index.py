@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mtl_perception.label_space import LABEL_SPACES
+
 from .annotations.annotated_picture import AnnotatedPicture
 from .annotations.label_files import LabelFile
 from .annotations.picture_files import (
@@ -53,7 +55,7 @@ def read_index(path: Path) -> list[AnnotatedPicture]:
     """Read an index.csv; paths in it are relative to its folder.
 
     Raises FileNotFoundError if path is absent, ValueError if columns or rows are missing, or
-    intrinsics are not what they can be.
+    intrinsics or label spaces are not what they can be.
     """
     if not path.is_file():
         raise FileNotFoundError(f'index {path} does not exist; give the path of an index.csv')
@@ -70,6 +72,11 @@ def read_index(path: Path) -> list[AnnotatedPicture]:
 
 def _parse(row: dict[str, str], index: Path) -> AnnotatedPicture:
     folder = index.parent
+    if row['labels'] and row['label_space'] not in LABEL_SPACES:
+        raise ValueError(
+            f"index {index} has '{row['label_space']}' for label_space of {row['image']}; "
+            f'choose of {", ".join(LABEL_SPACES)}'
+        )
     # normals are a column that older indexes do not have
     normals = row.get('normals')
     return AnnotatedPicture(

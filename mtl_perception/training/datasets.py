@@ -14,7 +14,7 @@ from mtl_perception.label_space import label_space, ROAD8
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture, TEACHER
 
 from .augmentation import RandomView, Targets
-from .recipe import Framing, Group
+from .recipe import Framing, Group, Recipe
 
 # nearer than this to anything that is not road, a teacher's "road" may as well be sidewalk
 TEACHER_MARGIN_PX = 48
@@ -31,6 +31,25 @@ def scorable(row: AnnotatedPicture, tasks: Collection[str], space: str) -> bool:
     """Say whether labels that a picture is scored by, if any, have a meaning in a label space."""
     scored = 'segmentation' in tasks and row.without_teachers().labels is not None
     return not scored or label_space(row.label_space).maps_to(space)
+
+
+def has_truth(row: AnnotatedPicture, tasks: Collection[str]) -> bool:
+    """Say whether a picture has anything that one of the tasks is scored by."""
+    known = row.without_teachers()
+    return any(getattr(known, _ANNOTATIONS[task]) is not None for task in tasks)
+
+
+def check_labels(rows: Sequence[AnnotatedPicture], recipe: Recipe) -> None:
+    """Raise ValueError if labels that are to be learnt from mean nothing in the recipe's space."""
+    labelled = [row for row in rows if row.labels and 'segmentation' in recipe.tasks]
+    foreign = [r for r in labelled if not label_space(r.label_space).maps_to(recipe.label_space)]
+    if foreign:
+        first = foreign[0]
+        raise ValueError(
+            f"the labels of {len(foreign)} pictures of split train are of '{first.label_space}', "
+            f"which means nothing in '{recipe.label_space}'; the first is {first.picture.name} of "
+            f'{first.source}; correct label_space, or leave out their sources'
+        )
 
 
 class Draw(NamedTuple):

@@ -16,7 +16,7 @@ from mtl_perception.network.checkpoint import load_state, write_weights
 from mtl_perception.offline.evaluate import evaluate_rows, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
-from .datasets import scorable
+from .datasets import has_truth, scorable
 from .loop.optimisation import PRECISIONS
 from .recipe import add_recipe_arguments, chosen_recipe, Recipe, recipe_from
 
@@ -41,15 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [
         row
         for row in read_all(options.data[:1], 'val')
-        if scorable(row, recipe.tasks, card.label_space)
+        if scorable(row, recipe.tasks, card.label_space) and has_truth(row, recipe.tasks)
     ]
     if not rows:
         raise ValueError(
-            f'{options.data[0]} has no picture of split val with labels that mean anything in '
-            f"'{card.label_space}'; name first what the weights are to be scored on"
+            f'{options.data[0]} has no picture of split val with truth of people or sensors that '
+            f"means anything in '{card.label_space}'; name first what is to be scored on"
         )
     weights = options.output / f'{card.name}.safetensors'
-    card = replace(card, data=_history(options.data, trained, state))
+    earlier = [recipe_from(x['recipe'], options.checkpoint) for x in state.get('earlier', ())]
+    card = replace(card, data=_history(options.data, [*earlier, trained], state))
     network = card.build()
     average = {k.removeprefix(_PREFIX): v for k, v in state['average'].items() if _PREFIX in k}
     load_state(network, average, options.checkpoint)
@@ -103,14 +104,23 @@ def _trained(state: Mapping[str, Any], recipe: Recipe, path: Path) -> Recipe:
     return trained
 
 
-def _history(data: Sequence[str], recipe: Recipe, state: Mapping[str, Any]) -> str:
-    """Say what the network was begun with, and what it has seen since."""
-    rows = read_all(data, 'train', recipe.without_sources)
-    taken = {source for group in recipe.groups for source in group.sources}
+def _history(data: Sequence[str], recipes: Sequence[Recipe], state: Mapping[str, Any]) -> str:
+    """Say what the network was begun with, and what it has seen since, by one recipe or more."""
+    taken = {
+        source
+        for each in recipes
+        for group in each.groups
+        for source in group.sources
+        if source not in each.without_sources
+    }
+    rows = read_all(data, 'train')
     counts = {s: sum(row.source == s for row in rows) for s in sorted(taken)}
-    listed = ', '.join(f'{source} ({count})' for source, count in counts.items())
-    without = ', '.join(recipe.without_sources) or 'nothing'
-    encoder = f'the encoder of {recipe.pretrained}' if recipe.pretrained else 'random weights'
+    # of what is no longer in the data, nobody knows how much it was
+    listed = ', '.join(f'{source} ({count or "?"})' for source, count in counts.items())
+    left = set.intersection(*(set(each.without_sources) for each in recipes))
+    without = ', '.join(sorted(left)) or 'nothing'
+    pretrained = recipes[0].pretrained
+    encoder = f'the encoder of {pretrained}' if pretrained else 'random weights'
     begun = state.get('start_from', 'what the checkpoint does not tell') or encoder
     return (
         f'{state["step"]} steps from {begun}, on the train pictures of {listed}; '

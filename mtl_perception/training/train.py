@@ -24,7 +24,7 @@ from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
-from .datasets import AsymmetricDataset, QuotaSampler, scorable
+from .datasets import AsymmetricDataset, check_labels, QuotaSampler, scorable
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
 from .loop.run import Batch, predict, Run
@@ -55,6 +55,7 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     check_sources(named.difference(recipe.without_sources), rows, 'split train')
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
+    check_labels([row for row in rows if row.source in named], recipe)
     foreign = sum(not scorable(row, recipe.tasks, recipe.label_space) for row in validation)
     if foreign:
         words = '%d of %d pictures of split val are not scored: their labels mean nothing in %s'

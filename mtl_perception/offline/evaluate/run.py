@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Collection, Sequence
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from mtl_perception.recordings.layouts.catalogue import check_sources, read_anno
 from .page import write_page
 from .protocols import OWN, Protocol, PROTOCOLS
 from .score import ALL, Scale, Scoring
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -132,6 +135,9 @@ def _score(
     scoring = Scoring(scale, protocol)
     for row in tqdm(rows, unit='picture'):
         scoring.add(row, engine.predict(row.read_picture()))
+    for space, count in scoring.foreign.items():
+        words = "labels of %d pictures are not scored: '%s' means nothing in '%s'"
+        log.warning(words, count, space, scoring.space.name)
     return scoring
 
 

@@ -1,5 +1,6 @@
 """Predictions beside their truth, and the figures of all of them by source."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -58,13 +59,15 @@ class ScoredPicture(NamedTuple):
 class Scoring:
     """Scores predictions by a protocol: together, by source, and for each picture alone.
 
-    A teacher's labels are never scored; a sensor's depth is on any picture.
+    A teacher's labels are never scored, nor are those that mean nothing in the label space that
+    is scored in; a sensor's depth is on any picture. `foreign` counts the latter by label space.
     """
 
     def __init__(self, scale: Scale, protocol: Protocol = OWN) -> None:
         """Start without pictures. Raises ValueError if the model lacks the protocol's classes."""
         self.space: LabelSpace = label_space(protocol.label_space or scale.label_space)
         self.pictures: list[ScoredPicture] = []
+        self.foreign: Counter[str] = Counter()
         self._scale = scale
         self.max_depth_m = protocol.max_depth_m
         self._protocol = protocol
@@ -76,6 +79,8 @@ class Scoring:
     def add(self, row: AnnotatedPicture, prediction: Prediction) -> None:
         """Count what is predicted of a picture."""
         one = _Scores(self.space, self._protocol)
+        if not self._can_score(row.without_teachers()):
+            self.foreign[row.label_space] += 1
         one.add(self.compare(row, prediction))
         each = self._scores.setdefault(row.source, _Scores(self.space, self._protocol))
         for scores in (self._scores[ALL], each):
@@ -85,11 +90,12 @@ class Scoring:
     def compare(self, row: AnnotatedPicture, prediction: Prediction) -> Comparison:
         """Read what is true of the picture, and express what is predicted in its terms.
 
-        Raises ValueError if its label space cannot be translated, or what is true has another
-        size.
+        Raises ValueError if what is true has another size.
         """
         known = row.without_teachers()
-        labels = _pair(row, prediction.labels, known.read_labels())
+        labels = None
+        if self._can_score(known):
+            labels = _pair(row, prediction.labels, known.read_labels())
         depth = _pair(row, prediction.depth, known.read_depth())
         return Comparison(
             labels
@@ -100,6 +106,10 @@ class Scoring:
             depth and (self._metric(row, depth[0], prediction.labels), depth[1]),
             _pair(row, prediction.normals, known.read_normals()),
         )
+
+    def _can_score(self, row: AnnotatedPicture) -> bool:
+        """Whether its labels, if it has any, can be translated to the space that is scored in."""
+        return row.labels is None or label_space(row.label_space).maps_to(self.space.name)
 
     def _metric(
         self, row: AnnotatedPicture, depth: NDArray[np.float32], labels: NDArray[np.uint8] | None

@@ -38,8 +38,8 @@ def read_raw(folder: Path, split: str) -> list[AnnotatedPicture]:
     """Read the colour pictures of the drives, with the depth of the lidar where it swept.
 
     A split is that of the pictures listed in `<split>.txt`; without such a file train and val
-    go by drives. Raises FileNotFoundError if the calibration of a day is missing, ValueError if a
-    list cannot be read or none of its pictures is there.
+    go by drives, less what the other one lists. Raises FileNotFoundError if the calibration of a
+    day is missing, ValueError if a list cannot be read or none of its pictures is there.
     """
     return [
         _annotated(picture, split, 'kitti_raw', _sweep(picture))
@@ -81,12 +81,19 @@ def _choose(folder: Path, pictures: list[Path], split: str) -> list[Path]:
         return _choose_listed(path, pictures)
     if split not in ('train', 'val'):
         return []
-    return [p for p in pictures if (_key(p)[0] in VALIDATION_DRIVES) == (split == 'val')]
+    chosen = [p for p in pictures if (_key(p)[0] in VALIDATION_DRIVES) == (split == 'val')]
+    other = folder / ('train.txt' if split == 'val' else 'val.txt')
+    taken = _read_list(other) if other.is_file() else set()
+    return [picture for picture in chosen if _key(picture) not in taken]
+
+
+def _read_list(path: Path) -> set[tuple[str, str, str]]:
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return {_listed(path, number, line) for number, line in lines if line.strip()}
 
 
 def _choose_listed(path: Path, pictures: list[Path]) -> list[Path]:
-    lines = enumerate(path.read_text().splitlines(), 1)
-    listed = {_listed(path, number, line) for number, line in lines if line.strip()}
+    listed = _read_list(path)
     chosen = [picture for picture in pictures if _key(picture) in listed]
     absent = len(listed - {_key(picture) for picture in chosen})
     if not chosen:

@@ -153,7 +153,8 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
     )
     for column, annotation, kind, encode in kept:
         if isinstance(annotation, kind):
-            values[column] = os.path.relpath(annotation.path, output)
+            # where links lead: `..` is taken from there
+            values[column] = os.path.relpath(annotation.path.resolve(), output.resolve())
         elif annotation is not None:
             values[column] = write_image(output, f'{column}/{name}', encode(annotation.read()))
     return values

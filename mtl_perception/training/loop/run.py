@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mtl_perception.engine import Prediction
-from mtl_perception.label_space import Part
-from mtl_perception.model_card import find_weights
+from mtl_perception.label_space import label_space, Part
+from mtl_perception.model_card import find_weights, ModelCard, read_card
 from mtl_perception.network.checkpoint import load_state, read_weights
 from mtl_perception.network.deployed import DeployedNetwork
 from mtl_perception.network.joint_network import JointNetwork
@@ -66,6 +66,8 @@ class Run:
         self._schedule()
         self.scaler = gradient_scaler(device, recipe.precision)
         self.started_from: str | None = None
+        # what ruled before the recipe was changed: the recipe, and the step that it went to
+        self.earlier: list[dict[str, Any]] = []
 
     def _schedule(self) -> None:
         """Let the rates of the recipe follow its schedule from the present step on."""
@@ -74,11 +76,36 @@ class Run:
         )
 
     def start_from(self, name: str) -> None:
-        """Take over released weights, of the same encoder and heads; see find_weights."""
+        """Take over released weights, of the same encoder and heads; see find_weights.
+
+        Depth is taken to the recipe's focal length. Raises ValueError if the weights answer in
+        other terms than the recipe's.
+        """
         path = find_weights(name)
+        card = read_card(path)
+        self._check_terms(card, path)
         load_state(self.network, read_weights(path), path)
+        if 'depth' in card.tasks and card.training_f_px:
+            factor = self.recipe.training_f_px / card.training_f_px
+            scale_depth(self.network.heads['depth'], factor, card.depth_activation)
         self.average.module.load_state_dict(self.network.state_dict())
         self.started_from = path.stem
+
+    def _check_terms(self, card: ModelCard, path: Path) -> None:
+        """Raise ValueError if pictures, labels or depth mean something else in weights."""
+        keys = ['normalisation', *(['depth_activation'] if 'depth' in card.tasks else [])]
+        differing = [key for key in keys if getattr(card, key) != getattr(self.recipe, key)]
+        logits = card.tasks.get('segmentation')
+        if logits is not None:
+            parts = label_space(self.recipe.label_space).parts()
+            named = {(part.space, (part.start, part.stop)) for part in parts}
+            if (card.label_space, card.classes or (0, logits)) not in named:
+                differing.append('label_space')
+        if differing:
+            was = ', '.join(f'{key} {getattr(card, key)}' for key in differing)
+            raise ValueError(
+                f'weights {path} are of {was}, which the recipe has otherwise; give it the same'
+            )
 
     def advance(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Take one step on the sum of the batches' gradients, and give the loss of each task.
@@ -135,7 +162,7 @@ class Run:
 
     def deployed(self, part: Part | None = None) -> DeployedNetwork:
         """Wrap the moving average for evaluation, for one part of the label space or all of it."""
-        return self.recipe.card(part).deploy(self.average.module)
+        return self.recipe.card(part).deploy(self.average.module).to(self.device)
 
     def predict(self, network: DeployedNetwork, picture: NDArray[np.uint8]) -> Prediction:
         """Answer a picture (H, W, 3) in the precision of the training."""
@@ -145,7 +172,8 @@ class Run:
         """Write a checkpoint, whole or not at all."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {'step': self.step, 'recipe': self.recipe.values()}
-        torch.save({**state, 'start_from': self.started_from}, path.with_suffix('.part'))
+        state |= {'start_from': self.started_from, 'earlier': self.earlier}
+        torch.save(state, path.with_suffix('.part'))
         os.replace(path.with_suffix('.part'), path)
 
     def restore(self, path: Path) -> None:
@@ -159,7 +187,11 @@ class Run:
             return
         self.step = state.pop('step')
         self.started_from = state.pop('start_from', self.started_from)
-        changed = self._changed(state.pop('recipe', {}))
+        before = state.pop('recipe', {})
+        changed = self._changed(before)
+        self.earlier = state.pop('earlier', [])
+        if changed:
+            self.earlier = [*self.earlier, {'recipe': before, 'step': self.step}]
         if changed and rank() == 0:
             words = 'the recipe of %s differs from this one in %s; from here on this one holds'
             log.warning(words, path, ', '.join(changed))
@@ -228,6 +260,17 @@ def build_network(recipe: Recipe, data: Path) -> JointNetwork:
     if 'depth' in recipe.tasks and recipe.depth_activation == 'exp':
         nn.init.constant_(network.get_parameter('heads.depth.2.bias'), math.log(10.0))
     return network
+
+
+@torch.no_grad()
+def scale_depth(head: nn.Module, factor: float, activation: str) -> None:
+    """Let a depth head answer so many times as far, in place."""
+    weight, bias = (head.get_parameter(f'2.{name}') for name in ('weight', 'bias'))
+    if activation == 'exp':
+        bias.add_(math.log(factor))
+    else:
+        weight.mul_(factor)
+        bias.mul_(factor)
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any] | None:
