@@ -70,6 +70,16 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         Level.WARN,
         'the lidar measures 1.250 times the depth; set depth_scale to 2.500, or lidar.apply',
     ),
+    'nothing to apply of the ground': (
+        state({'ground_check': True, 'ground_apply': True, 'camera_height_m': 0.5}),
+        Level.WARN,
+        'ground.apply multiplies depth by nothing yet: no level ground was seen',
+    ),
+    'nothing to apply of a lidar': (
+        state({'lidar_apply': True}),
+        Level.WARN,
+        'lidar.apply multiplies depth by nothing yet: hardly any points of the lidar lie on what',
+    ),
     'wildly applied scale': (
         state({'lidar_apply': True, 'depth_scale': 2.0}, lidar_scale=replace(SCALE, ratio=0.6)),
         Level.WARN,

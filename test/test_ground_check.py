@@ -59,12 +59,18 @@ def test_it_is_that_of_the_height_of_now(
         check.compare(prediction(1.0), 1.0, INTRINSICS)
     assert check.factor == pytest.approx(0.25, rel=1e-3)
     changes['camera_height_m'] = 1.5
+    assert check.factor == pytest.approx(0.75, rel=1e-3)
     for _ in range(3):
         # maps of a reduced picture
         check.compare(prediction(1.0, size=2), 1.0, INTRINSICS)
     assert check.scale is not None
-    assert check.scale.frames == 3
+    assert check.scale.frames == 7
     assert check.factor == pytest.approx(0.75, rel=1e-3)
+    # not known any more
+    changes['camera_height_m'] = 0.0
+    assert (check.scale, check.factor) == (None, 1.0)
+    changes['camera_height_m'] = 1.0
+    assert check.factor == pytest.approx(0.5, rel=1e-3)
     changes['ground_apply'] = False
     assert check.factor == 1.0
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+import time
 
 import pytest
 
@@ -20,14 +21,23 @@ class Listener(Client):
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[str] = []
+        self.lost = 0
+        self.pause_s = 0.0
 
     def listen(self, reliability: str) -> None:
         def receive(message: String) -> None:
             with self.changed:
                 self.heard.append(message.data)
                 self.changed.notify_all()
+            time.sleep(self.pause_s)
 
-        self.subscription = CameraSubscription(self.node, String, 'word', reliability, receive)
+        def lose(count: int) -> None:
+            with self.changed:
+                self.lost += count
+
+        self.subscription = CameraSubscription(
+            self.node, String, 'word', reliability, receive, lose
+        )
 
     def publisher(self, reliability: ReliabilityPolicy):
         return self.node.create_publisher(
@@ -120,6 +130,37 @@ def test_silence_is_explained_by_who_publishes_and_how(listener: Listener) -> No
     listener.wait_for('match', publisher.get_subscription_count)
     said = listener.subscription.silence()
     assert said.startswith('/client (reliable, volatile) publishes there, to us (reliable, vol')
+
+
+@pytest.mark.parametrize('reliability', [RELIABLE, BEST_EFFORT])
+def test_what_the_middleware_replaced_is_told(
+    listener: Listener, reliability: ReliabilityPolicy
+) -> None:
+    listener.listen('auto')
+    listener.pause_s = 0.1
+    publisher = listener.publisher(reliability)
+    listener.repeat_until(
+        'a word', lambda: publisher.publish(String(data='before')), lambda: listener.heard
+    )
+    listener.wait_for_reliability(reliability)
+    time.sleep(0.5)
+    heard, lost = len(listener.heard), listener.lost
+    for number in range(20):
+        publisher.publish(String(data=str(number)))
+        time.sleep(0.02)
+    listener.wait_for('the last', lambda: listener.heard[-1] == '19')
+    assert listener.lost > lost
+    assert len(listener.heard) - heard + listener.lost - lost == 20
+    # another one counts anew
+    listener.execute(lambda: listener.node.destroy_publisher(publisher))
+    lost = listener.lost
+    other = listener.publisher(reliability)
+    listener.repeat_until(
+        'a word',
+        lambda: other.publish(String(data='after')),
+        lambda: listener.heard[-1] == 'after',
+    )
+    assert listener.lost == lost
 
 
 def test_silence_names_the_policy_that_does_not_fit(listener: Listener) -> None:

@@ -123,11 +123,36 @@ def test_only_a_sweep_of_the_frames_time_is_compared_and_only_once(
         check.put(sweep(second, wall(10.0)))
     assert check.mismatch == ''
     check.compare(Time(sec=9), DEPTH, 1.0, INTRINSICS)
+    # its sweep may be under way, but not for ever
+    assert check.mismatch == ''
+    check.compare(Time(sec=12), DEPTH, 1.0, INTRINSICS)
     assert 'stamped 6.00 s from a frame, more than lidar.max_offset_s 0.1' in check.mismatch
     assert len(check._sweeps) == 3
     for _ in range(4):
         check.compare(Time(sec=2, nanosec=99_000_000), DEPTH, 1.0, INTRINSICS)
     assert [one.header.stamp.sec for one in check._sweeps] == [1, 3]
+
+
+def test_a_frame_waits_for_the_sweep_of_its_own_time(
+    make_check: Callable[..., LidarCheck],
+) -> None:
+    check = make_check(lidar_apply=True)
+    # a wall comes nearer; sweeps come a frame later than what is seen with them
+    for tenth in range(8):
+        seen_m = 10.0 - tenth
+        check.compare(stamp(0, tenth), np.full_like(DEPTH, seen_m), 1.0, INTRINSICS)
+        check.put(sweep(0, wall(seen_m), tenth))
+    assert check.mismatch == ''
+    assert check.scale.frames >= 3
+    assert check.scale.ratio == pytest.approx(1.0, rel=1e-3)
+    assert check.scale.deviation < 1e-3
+    # the time is set back: the frame that waits is given up
+    check.compare(stamp(30), DEPTH, 1.0, INTRINSICS)
+    check.compare(stamp(1), DEPTH, 1.0, INTRINSICS)
+    check.put(sweep(1, wall(8.0)))
+    frames = check.scale.frames
+    check.compare(stamp(1, 1), DEPTH, 1.0, INTRINSICS)
+    assert check.scale.frames == frames + 1
 
 
 def test_a_frame_that_is_answered_late_finds_its_sweep(

@@ -1,14 +1,17 @@
 """Every transition from every state, asked of the node by its service."""
 
 from collections.abc import Callable, Iterator
+import gc
 from pathlib import Path
 import random
+import weakref
 
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from lifecycle_msgs.msg import Transition
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from robot import check_ending, HEIGHT, image, Robot, WIDTH
 from ros_client import NodeProcess
@@ -111,6 +114,38 @@ def test_any_order_of_transitions_leaves_a_node_that_serves(
     robot.ask_until_answered(image(7), 'image', [LABELS])
     assert robot.node.count_publishers(LABELS) == 1
     check_ending(node, node.end())
+
+
+class Engine:
+    """Stands for memory of a device."""
+
+
+def test_what_a_failed_configure_had_loaded_is_gone_when_caches_are_emptied(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines: list[weakref.ref[Engine]] = []
+    alive: list[bool] = []
+
+    def fail(*_: object) -> None:
+        engine = Engine()
+        engines.append(weakref.ref(engine))
+        raise ValueError('a wrong QoS')
+
+    def look() -> None:
+        gc.collect()
+        alive.extend(engine() is not None for engine in engines)
+
+    monkeypatch.setattr('mtl_perception.ros.node.Rig', fail)
+    monkeypatch.setattr('mtl_perception.ros.node.empty_caches', look)
+    robot = Robot()
+    node = PerceptionNode(context=robot.context)
+    try:
+        assert node.on_configure(None) == TransitionCallbackReturn.FAILURE
+        assert node._diagnostics.failure == 'cannot configure: a wrong QoS'
+        assert alive == [False]
+    finally:
+        node.destroy_node()
+        robot.close()
 
 
 @pytest.mark.parametrize('state', SHUTDOWN)

@@ -192,7 +192,7 @@ def test_without_a_camera_info_of_its_size_a_frame_has_labels_and_depth(
     half = image(5, height=HEIGHT // 2, data=array('B', bytes(3 * WIDTH * HEIGHT // 2)))
     answers = served.ask(half, 'image', ['segmentation/labels', 'depth/image'])
     assert answers['depth/image'].height == HEIGHT // 2
-    node.wait_for_line('points and the focal correction of depth wait', '160x48', '/camera_info')
+    node.wait_for_line('points, and what corrects or checks depth, wait', '160x48', '/camera_info')
     served.ask_good('points')
     assert not served.answers(half, ['points'])
 

@@ -64,6 +64,7 @@ class Camera:
             prefix,
             parameters().image_transport,
             self._receive,
+            self._lose,
             self._receive_info,
             self._receive_sweep if parameters().lidar_check else None,
         )
@@ -141,7 +142,7 @@ class Camera:
         lack = self._infos.lack(width, height)
         if lack and self._misses_info(wanted):
             self._log.warning(
-                'points and the focal correction of depth wait for a camera_info on '
+                'points, and what corrects or checks depth, wait for a camera_info on '
                 f'{self._inputs.info_topic}: {lack}',
                 throttle_duration_sec=_WARN_EVERY_S,
             )
@@ -207,6 +208,11 @@ class Camera:
         self._lidar = LidarCheck(self._parameters)
         self._ground = GroundCheck(self._parameters, self._space)
 
+    def _lose(self, count: int) -> None:
+        """Count frames that newer ones replaced before they reached us."""
+        for name in ('received', 'skipped'):
+            self._measured.count(name, times=count)
+
     def _receive(self, message: Image | CompressedImage) -> None:
         self._measured.count('received')
         if self._put is not None:
@@ -260,8 +266,10 @@ class Camera:
 
     def _misses_info(self, wanted: Collection[str]) -> bool:
         """Tell whether the lack of intrinsics changes what is wanted."""
-        corrects = self._parameters().focal_correction and self._card.training_f_px
-        return bool({*CLOUDS, *((DEPTH, DEPTH_COLOURS) if corrects else ())}.intersection(wanted))
+        parameters = self._parameters()
+        corrects = parameters.focal_correction and self._card.training_f_px
+        scales = corrects or parameters.ground_check or parameters.lidar_check
+        return bool({*CLOUDS, *((DEPTH, DEPTH_COLOURS) if scales else ())}.intersection(wanted))
 
     def _log_dropped(self, sentence: str) -> None:
         # whoever debugs a driver wants them all

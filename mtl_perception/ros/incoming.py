@@ -16,6 +16,10 @@ _RELIABILITIES = {
 }
 
 
+# of a middleware that does not count publications
+_NO_NUMBER = 2**64 - 1
+
+
 class CameraSubscription:
     """One topic of a camera, keep last 1; QoS overrides are honoured.
 
@@ -25,14 +29,24 @@ class CameraSubscription:
     """
 
     def __init__(
-        self, node: Node, kind: type, topic: str, reliability: str, receive: Callable[[Any], None]
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        reliability: str,
+        receive: Callable[[Any], None],
+        lose: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Subscribe: auto, reliable or best_effort. receive is called in the executor."""
+        """Subscribe: auto, reliable or best_effort.
+
+        receive is called in the executor, as is lose with how many were replaced before that.
+        """
         self.topic: str = node.resolve_topic_name(topic)
         self._node = node
         self._kind = kind
         self._unresolved_topic = topic
         self._receive = receive
+        self._lose = lose
         self._overrides = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
         # declared only where a user did: rclpy would freeze the first choice of `auto`
         for policy in (QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY):
@@ -41,6 +55,7 @@ class CameraSubscription:
                 self._overrides.append(policy)
         self._follows = reliability == 'auto' and QoSPolicyKind.RELIABILITY not in self._overrides
         self._last_source_timestamp = 0
+        self._last_number: int | None = None
         self._incompatible = ''
         self._retired: Subscription | None = None
         self._current = self._subscribe(
@@ -93,6 +108,7 @@ class CameraSubscription:
 
     def _review(self, _: object = None) -> None:
         """Subscribe anew where the offer changed; the old one serves until the new is matched."""
+        self._last_number = None
         self._destroy_retired()
         offered = self._offered_reliability() if self._follows else None
         if offered not in (None, self._current.qos_profile.reliability):
@@ -116,11 +132,26 @@ class CameraSubscription:
             )
 
     def _take(self, message: Any, about: dict[str, int]) -> None:
+        # what arrives fits
+        self._incompatible = ''
         # while two subscriptions overlap, both bring the same publication
         timestamp = about['source_timestamp']
         if not timestamp or timestamp != self._last_source_timestamp:
             self._last_source_timestamp = timestamp
+            self._count_lost(about['publication_sequence_number'])
             self._receive(message)
+
+    def _count_lost(self, number: int | None) -> None:
+        """Tell of publications that never came, by the number of the present one.
+
+        The middleware keeps the last one only, and drops those before it without a word.
+        """
+        before, self._last_number = self._last_number, number
+        if number is None or number == _NO_NUMBER or before is None:
+            return
+        # each publisher counts by itself
+        if number > before + 1 and self._node.count_publishers(self.topic) == 1:
+            self._lose(number - before - 1)
 
 
 class CameraInputs:
@@ -132,12 +163,14 @@ class CameraInputs:
         prefix: str,
         transport: str,
         receive: Callable[[Any], None],
+        lose: Callable[[int], None],
         receive_info: Callable[[Any], None],
         receive_sweep: Callable[[Any], None] | None,
     ) -> None:
         """Name the topics; transport is raw or compressed.
 
-        The receivers are called in the executor; without one for sweeps there is no lidar.
+        The receivers are called in the executor, as is lose with how many images were replaced
+        before they came; without a receiver for sweeps there is no lidar.
         """
         self._node = node
         # resolved, as subscriptions and messages have them
@@ -150,7 +183,10 @@ class CameraInputs:
             # as in image_transport, a remapped image takes its compressed sibling along
             kind, topic = CompressedImage, f'{image}/compressed'
         self.image_topic = str(node.resolve_topic_name(topic))
-        self._wanted = [(kind, topic, receive), (CameraInfo, f'{prefix}camera_info', receive_info)]
+        self._wanted: list[tuple[Any, ...]] = [
+            (kind, topic, receive, lose),
+            (CameraInfo, f'{prefix}camera_info', receive_info),
+        ]
         if receive_sweep is not None:
             self._wanted.append((PointCloud2, f'{prefix}lidar', receive_sweep))
         self._subscriptions: dict[str, CameraSubscription] = {}
@@ -162,8 +198,8 @@ class CameraInputs:
 
     def subscribe(self, reliability: str) -> None:
         """Subscribe to all of them. Raises what rclpy does if QoS overrides are wrong."""
-        for kind, topic, receive in self._wanted:
-            subscription = CameraSubscription(self._node, kind, topic, reliability, receive)
+        for kind, topic, *receivers in self._wanted:
+            subscription = CameraSubscription(self._node, kind, topic, reliability, *receivers)
             self._subscriptions[subscription.topic] = subscription
 
     def unsubscribe(self) -> None:

@@ -78,14 +78,17 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]
         try:
             action()
         except Exception as error:
-            # whatever it is, the process lives, and the user can correct it and try again
-            undo()
-            self._diagnostics.failure = f'cannot {what}: {error}'
-            if self.context.ok():
-                self.get_logger().error(self._diagnostics.failure)
-            return TransitionCallbackReturn.FAILURE
-        self._diagnostics.failure = ''
-        return TransitionCallbackReturn.SUCCESS
+            # not the error itself, whose traceback holds what undo is to free
+            failure = f'cannot {what}: {error}'
+        else:
+            self._diagnostics.failure = ''
+            return TransitionCallbackReturn.SUCCESS
+        # whatever it is, the process lives, and the user can correct it and try again
+        undo()
+        self._diagnostics.failure = failure
+        if self.context.ok():
+            self.get_logger().error(failure)
+        return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
         self.parameters.read()

@@ -24,6 +24,10 @@ class GroundCheck(ScaleCheck):
         super().__init__(parameters)
         self._space = space
 
+    def _unit(self) -> float:
+        # a change of the height counts for what was found before it
+        return self._parameters().camera_height_m
+
     def compare(self, prediction: Prediction, focal_factor: float, intrinsics: Intrinsics) -> None:
         """Look for the ground in a frame, whose depth lacks its focal correction.
 
@@ -32,8 +36,7 @@ class GroundCheck(ScaleCheck):
         height is not known.
         """
         labels, depth_m = prediction.labels, prediction.depth
-        height_m = self._parameters().camera_height_m
-        if labels is None or depth_m is None or height_m == 0 or not self._is_due():
+        if labels is None or depth_m is None or self._unit() == 0 or not self._is_due():
             return
         self._compared_s = time.monotonic()
         height, width = depth_m.shape
@@ -42,4 +45,4 @@ class GroundCheck(ScaleCheck):
         found_m = ground_height_m(ground, depth_m * np.float32(focal_factor), camera)
         if found_m is not None:
             f_px, points = intrinsics.fx_px / focal_factor, int(np.count_nonzero(ground))
-            self._put(height_m / found_m, points, f_px, height_m)
+            self._put(1 / found_m, points, f_px)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import time
+from typing import NamedTuple
 
 from builtin_interfaces.msg import Time as Stamp
 import numpy as np
@@ -21,6 +22,15 @@ _SWEEPS_KEPT = 50
 _FEWEST_POINTS = 50
 
 
+class _Answered(NamedTuple):
+    """A frame that waits for its sweep: see LidarCheck.compare."""
+
+    stamp_ns: int
+    depth_m: NDArray[np.float32]
+    focal_factor: float
+    intrinsics: Intrinsics
+
+
 class LidarCheck(ScaleCheck):
     """Compares depth with the sweep whose stamp is next to the frame's, now and then."""
 
@@ -30,6 +40,7 @@ class LidarCheck(ScaleCheck):
         """Begin without a sweep."""
         super().__init__(parameters)
         self._sweeps: list[PointCloud2] = []
+        self._waiting: _Answered | None = None
         self._swept_s: float | None = None
         # from the last frame to the sweep next to it
         self._offset_s = 0.0
@@ -75,16 +86,41 @@ class LidarCheck(ScaleCheck):
     ) -> None:
         """Compare the depth (H, W) of a frame, before its focal correction, with a sweep.
 
-        The intrinsics are those of the picture, whatever the size of its depth. Passed over if
-        another frame was compared a moment ago, or no sweep is of its time. Raises ValueError if
-        the sweep is broken.
+        The intrinsics are those of the picture, whatever the size of its depth. A frame that is
+        answered before its sweep has come waits for it till a later one is answered. Passed over
+        if another waits or was compared a moment ago, or no sweep is of its time. Raises
+        ValueError if the sweep is broken.
         """
-        if not self._is_due():
+        stamp_ns = nanoseconds(stamp)
+        self._settle(stamp_ns)
+        if self._waiting is None and self._is_due():
+            self._waiting = _Answered(stamp_ns, depth_m, focal_factor, intrinsics)
+            self._settle(stamp_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """Compare the frame that waits, if its sweep must have come by the time of another."""
+        answered = self._waiting
+        if answered is None or not self._knows_nearest(answered.stamp_ns, now_ns):
             return
-        sweep = self._take_nearest(nanoseconds(stamp))
-        if sweep is None:
-            return
-        self._compared_s = time.monotonic()
+        self._waiting = None
+        sweep = self._take_nearest(answered.stamp_ns)
+        if sweep is not None:
+            self._compared_s = time.monotonic()
+            self._compare(sweep, *answered[1:])
+
+    def _knows_nearest(self, stamp_ns: int, now_ns: int) -> bool:
+        """Tell whether no sweep that is to come can be nearer to a frame, or it waited enough."""
+        with self._changed:
+            is_over = any(_offset_s(sweep, stamp_ns) >= 0 for sweep in self._sweeps)
+        return is_over or not 0 <= (now_ns - stamp_ns) / 1e9 < _KEPT_S
+
+    def _compare(
+        self,
+        sweep: PointCloud2,
+        depth_m: NDArray[np.float32],
+        focal_factor: float,
+        intrinsics: Intrinsics,
+    ) -> None:
         parameters = self._parameters()
         lidar_to_camera = Transform.from_quaternion(
             parameters.lidar_translation_m, parameters.lidar_rotation_xyzw

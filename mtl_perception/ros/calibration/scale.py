@@ -51,9 +51,9 @@ class ScaleCheck:
     def scale(self) -> Scale | None:
         """What was found so far; None before three frames agreed or not."""
         with self._changed:
-            ratios = np.array(self._ratios) / self._parameters().depth_scale
+            ratios = np.array(self._ratios) * self._unit() / self._parameters().depth_scale
             points = self._points
-        if len(ratios) < _FEWEST_FRAMES:
+        if len(ratios) < _FEWEST_FRAMES or not ratios.any():
             return None
         ratio = float(np.median(ratios))
         return Scale(ratio, float(np.median(np.abs(ratios - ratio))), len(ratios), points)
@@ -63,6 +63,10 @@ class ScaleCheck:
         """What depth is to be multiplied by: the scale, once known and if it is to be applied."""
         scale = self.scale if getattr(self._parameters(), self.APPLY) else None
         return 1.0 if scale is None else scale.ratio
+
+    def _unit(self) -> float:
+        """Give what a ratio of one stands for; 0 if that is not known."""
+        return 1.0
 
     def _is_due(self) -> bool:
         """Tell whether the last frame was compared more than a moment ago."""

@@ -96,7 +96,7 @@ def _no_camera_info(state: CameraState) -> Iterator[Cause]:
     if state.info_lack:
         yield Cause(
             Level.WARN,
-            f'points and the focal correction of depth wait for a camera_info on '
+            f'points, and what corrects or checks depth, wait for a camera_info on '
             f'{state.info_topic}: {state.info_lack}',
         )
 
@@ -154,21 +154,34 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
             'ground.check is true, but camera_height_m is 0, not known; set it to the height of '
             'the camera above the ground in metres',
         )
-    for source, scale, finding, suspect in (
+    for source, scale, finding, suspect, lacking in (
         (
             'lidar',
             state.lidar_scale,
             'the lidar measures',
             'lidar.translation_m and lidar.rotation_xyzw',
+            'hardly any points of the lidar lie on what the camera sees; correct '
+            'lidar.translation_m and lidar.rotation_xyzw',
         ),
-        ('ground', state.ground_scale, 'the height of the camera makes it', 'camera_height_m'),
+        (
+            'ground',
+            state.ground_scale,
+            'the height of the camera makes it',
+            'camera_height_m',
+            'no level ground was seen; show the camera some',
+        ),
     ):
+        applied = getattr(parameters, f'{source}_apply')
         if scale is None:
+            if applied and state.interval.counters.answered and not state.lidar_fault:
+                yield Cause(
+                    Level.WARN,
+                    f'{source}.apply multiplies depth by nothing yet: {lacking}',
+                )
             continue
         ratio, right = f'{scale.ratio:.3f}', f'{parameters.depth_scale * scale.ratio:.3f}'
         max_error: float = getattr(parameters, f'{source}_max_error')
         limit = 1 + _IMPLAUSIBLE * max_error
-        applied = getattr(parameters, f'{source}_apply')
         if applied and not 1 / limit <= scale.ratio <= limit:
             yield Cause(
                 Level.WARN,

@@ -92,10 +92,10 @@ class Measurements:
         self._resized_s = 0.0
         self._last_fault = self._last_failure = ''
 
-    def count(self, name: str, fault: str = '') -> None:
-        """Count a frame; fault is what was wrong with a `bad` or `failed` one."""
+    def count(self, name: str, fault: str = '', times: int = 1) -> None:
+        """Count a frame, or more; fault is what was wrong with a `bad` or `failed` one."""
         with self._changed:
-            setattr(self.counters, name, getattr(self.counters, name) + 1)
+            setattr(self.counters, name, getattr(self.counters, name) + times)
             if name == 'received':
                 self._image_s = time.monotonic()
             elif name == 'bad':
