@@ -1,7 +1,9 @@
 """Start the perception node, and RViz if asked for."""
 
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from pathlib import Path
+import re
+from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -162,10 +164,28 @@ def _start(context: LaunchContext) -> list[Node]:
 def _cameras_in(params_file: Path, node: str) -> list[str]:
     """Give the cameras that a file has for a node: by its full name, /** or the like, the last."""
     cameras = None
-    for name, group in (yaml.safe_load(params_file.read_text()) or {}).items():
-        if fnmatchcase(node.strip('/'), name.strip('/')):
-            cameras = group.get('ros__parameters', {}).get('cameras', cameras)
+    for name, parameters in _parameters_in(yaml.safe_load(params_file.read_text())):
+        if _stands_for(name, node):
+            cameras = parameters.get('cameras', cameras)
     return cameras or ['']
+
+
+def _parameters_in(tree: Any, name: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
+    """Walk a parameters file: the nodes' full names, namespaces may nest, and parameters."""
+    # what is no mapping the node refuses in words
+    for key, below in tree.items() if isinstance(tree, dict) else ():
+        if key != 'ros__parameters':
+            yield from _parameters_in(below, f'{name}/{key}')
+        elif isinstance(below, dict):
+            yield name, below
+
+
+def _stands_for(name: str, node: str) -> bool:
+    """Whether a name in a file is that of a node: * is one token of it, ** none or more."""
+    wildcards = {'*': '/[^/]+', '**': '(/[^/]+)*'}
+    tokens = [token for token in name.split('/') if token]
+    pattern = ''.join(wildcards.get(token, f'/{re.escape(token)}') for token in tokens)
+    return bool(re.fullmatch(pattern, f'/{node.strip("/")}'))
 
 
 def _remappings(context: LaunchContext, camera: str) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 import ast
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from pathlib import Path
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ ARGUMENTS = {
     },
     'kitti_demo': {'bag', 'rate', 'loop', 'image', 'camera_info', 'rviz'},
 }
-FINDER = '_cameras_in'
+FINDERS = ('_cameras_in', '_parameters_in', '_stands_for')
 launch_files = pytest.mark.parametrize('name', ARGUMENTS)
 
 
@@ -82,6 +83,23 @@ def test_parameters_are_the_nodes_own() -> None:
         ('/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['']),
         ('/robot/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['front']),
         ('/*/perception: {ros__parameters: {cameras: [front]}}', '/robot', ['front']),
+        ('/*/perception: {ros__parameters: {cameras: [front]}}', '', ['']),
+        ('/*/perception: {ros__parameters: {cameras: [front]}}', '/a/b', ['']),
+        ('/*: {ros__parameters: {cameras: [front]}}', '', ['front']),
+        ('/*: {ros__parameters: {cameras: [front]}}', '/robot', ['']),
+        ('/**/perception: {ros__parameters: {cameras: [front]}}', '', ['front']),
+        ('/**/perception: {ros__parameters: {cameras: [front]}}', '/a/b', ['front']),
+        ('/a/**/perception: {ros__parameters: {cameras: [front]}}', '/a', ['front']),
+        ('/a/**/perception: {ros__parameters: {cameras: [front]}}', '/b', ['']),
+        ('/a/**: {ros__parameters: {cameras: [front]}}', '/a/b', ['front']),
+        ('robot: {perception: {ros__parameters: {cameras: [front]}}}', '/robot', ['front']),
+        ('robot: {perception: {ros__parameters: {cameras: [front]}}}', '', ['']),
+        ('/a: {b: {perception: {ros__parameters: {cameras: [front]}}}}', '/a/b', ['front']),
+        ('/**: {perception: {ros__parameters: {cameras: [front]}}}', '/a/b', ['front']),
+        ('/other: {ros__parameters: {cameras: [front]}}', '', ['']),
+        ('/**/other: {ros__parameters: {cameras: [front]}}', '/robot', ['']),
+        ('robot: {other: {ros__parameters: {cameras: [front]}}}', '/robot', ['']),
+        ('/**: {ros__parameters: {perception: {cameras: [front]}}}', '/robot', ['']),
         (
             '/**: {ros__parameters: {cameras: [left]}}\n'
             '/perception: {ros__parameters: {cameras: [front]}}',
@@ -99,13 +117,19 @@ def test_parameters_are_the_nodes_own() -> None:
 def test_cameras_are_found_in_a_parameters_file(
     tmp_path: Path, text: str, namespace: str, expected: list[str]
 ) -> None:
-    """As rclpy finds them, by the launch file's own function."""
-    [found] = [one for one in source_of('perception').body if getattr(one, 'name', '') == FINDER]
-    scope: dict[str, Any] = {'yaml': yaml, 'Path': Path, 'fnmatchcase': fnmatchcase}
-    exec(compile(ast.Module([found], []), 'perception.launch.py', 'exec'), scope)
+    """As rclpy finds them, by the launch file's own functions."""
+    found = [one for one in source_of('perception').body if getattr(one, 'name', '') in FINDERS]
+    scope: dict[str, Any] = {
+        'yaml': yaml,
+        'Path': Path,
+        're': re,
+        'Any': Any,
+        'Iterator': Iterator,
+    }
+    exec(compile(ast.Module(found, []), 'perception.launch.py', 'exec'), scope)
     file = tmp_path / 'mine.yaml'
     file.write_text(text)
-    assert scope[FINDER](file, f'{namespace}/perception') == expected
+    assert scope[FINDERS[0]](file, f'{namespace}/perception') == expected
 
 
 def test_the_demo_plays_what_kitti_to_bag_writes() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from mtl_perception.messages import decode_compressed
+from mtl_perception.messages import decode_compressed, ENCODINGS
 
 
 def smooth_picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -33,6 +33,32 @@ def test_grey_and_16_bit_pictures_become_rgb():
     for stored in (grey, grey.astype(np.uint16) * 257):
         decoded = decode_compressed('png', cv2.imencode('.png', stored)[1].tobytes())
         np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize('encoding', [one for one in ENCODINGS if one.startswith('bayer_')])
+def test_a_mosaic_of_one_channel_is_demosaiced(encoding):
+    colour = np.array((200, 90, 30), np.uint8)
+    # the name has the first row's two colours and then the second's
+    sites = colour[['rgb'.index(letter) for letter in encoding[6:10]]].reshape(2, 2)
+    mosaic = np.tile(sites, (24, 32))
+    content = cv2.imencode('.png', mosaic)[1].tobytes()
+    decoded = decode_compressed(f'{encoding}; png compressed {encoding}', content)
+    np.testing.assert_array_equal(decoded, np.broadcast_to(colour, (48, 64, 3)))
+    content = cv2.imencode('.jpg', mosaic, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    decoded = decode_compressed(f'{encoding}; jpeg compressed ', content)
+    assert np.abs(decoded - colour.astype(int)).max() < 4
+
+
+def test_a_picture_that_was_demosaiced_before_stays_as_it_is():
+    picture = smooth_picture()
+    decoded = decode_compressed('bayer_rggb8; png compressed bgr8', compressed('.png', picture))
+    np.testing.assert_array_equal(decoded, picture)
+
+
+def test_a_mosaic_too_small_to_demosaic_is_refused():
+    content = cv2.imencode('.png', np.zeros((2, 2), np.uint8))[1].tobytes()
+    with pytest.raises(ValueError, match=r"'bayer_rggb8', 2x2, .* at least 3x3 pixels"):
+        decode_compressed('bayer_rggb8; png compressed ', content)
 
 
 def test_progressive_jpeg_with_restarts_is_read():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.messages.images import Buffer, decode_image, MAX_SIDE_PX
+from mtl_perception.messages.images import Buffer, decode_image, ENCODINGS, MAX_SIDE_PX
 
 # few bytes can claim many pixels; no camera has more
 MAX_PIXELS = 64_000_000
@@ -41,11 +41,12 @@ def decode_message(message: Any) -> NDArray[np.uint8]:
 def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
     """Decode a JPEG or PNG to a picture (H, W, 3), RGB, C-contiguous.
 
-    The bytes tell which of the two it is; `format` only names the image in errors. Grey becomes
-    RGB, 16 bits become 8, and an EXIF rotation is left alone, since CameraInfo describes the
-    sensor's pixels. Raises ValueError, with the format and the sizes, if data is neither, is cut
-    off or damaged, has a side not within 1..16384 or more than MAX_PIXELS (found before memory
-    is taken).
+    The bytes tell which of the two it is; `format` names the image in errors and, by a first
+    word as bayer_rggb8, the mosaic that one channel holds. Other grey becomes RGB, 16 bits become
+    8, and an EXIF rotation is left alone, since CameraInfo describes the sensor's pixels. Raises
+    ValueError, with the format and the sizes, if data is neither, is a damaged PNG, is a JPEG
+    that is cut off at its end (one with a hole in its middle passes: libjpeg only warns), has a
+    side not within 1..16384 or more than MAX_PIXELS (found before memory is taken).
     """
     content = np.frombuffer(data, np.uint8).tobytes()
     name = f"compressed image of format '{format}', {len(content)} bytes"
@@ -65,15 +66,23 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
             f'{name}: {width}x{height}; a side must be within 1..{MAX_SIDE_PX}, and a picture '
             f'have {MAX_PIXELS} pixels at most'
         )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
         raise ValueError(f'{name}, {width}x{height}: OpenCV says {error}') from error
-    if image is None or image.shape != (height, width, 3):
+    if image is None or image.shape[:2] != (height, width):
         raise ValueError(f'{name}, {width}x{height}: damaged or cut off; check the connection')
+    if image.ndim == 2:
+        return decode_image(height, width, _one_channel(format), 0, width, image)
     picture: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     return picture
+
+
+def _one_channel(format: str) -> str:
+    """Give the encoding of one channel: the mosaic that the format begins with, else grey."""
+    encoding = format.partition(';')[0].strip()
+    return encoding if encoding.startswith('bayer_') and encoding in ENCODINGS else 'mono8'
 
 
 def _png_size(content: bytes) -> tuple[int, int]:
