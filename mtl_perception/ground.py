@@ -42,7 +42,7 @@ class GroundPlane:
         """Fit the plane to the depth (H, W) of the pixels that are ground, NaN unknown.
 
         Least absolute relative errors, by reweighting, of every stride-th row and column. None
-        where there are too few pixels or too many of them are off the plane.
+        where there are too few pixels, all in one line, or too many of them are off the plane.
         """
         taken = np.s_[::stride, ::stride]
         seen_m = depth_m[taken]
@@ -54,7 +54,9 @@ class GroundPlane:
         design = np.stack(places, 1) * depth[:, None]
         weights = np.ones(len(rows))
         for _ in range(ITERATIONS):
-            slopes = np.linalg.lstsq(design * weights[:, None], weights, rcond=None)[0]
+            slopes, _, rank, _ = np.linalg.lstsq(design * weights[:, None], weights, rcond=None)
+            if rank < 3:
+                return None
             error = np.abs(design @ slopes - 1)
             weights = 1 / np.sqrt(np.maximum(error, 0.01))
         found = cls(np.asarray(slopes, np.float64))

@@ -3,10 +3,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mtl_perception.engine import Engine
 from mtl_perception.model_card import read_card
-from mtl_perception.network.checkpoint import read_authors_checkpoint, translate_name
+from mtl_perception.network.checkpoint import (
+    read_authors_checkpoint,
+    translate_name,
+    write_weights,
+)
 from mtl_perception.network.joint_network import JointNetwork
 from mtl_perception.offline.import_checkpoint import import_checkpoint
 
@@ -126,6 +131,13 @@ def test_a_checkpoint_is_never_unpickled_freely(tmp_path: Path) -> None:
     torch.save({'state_dict': {'a': torch.zeros(1)}, 'hook': print}, checkpoint)
     with pytest.raises(ValueError, match=r'evil\.ckpt cannot be read'):
         import_checkpoint(checkpoint, tmp_path)
+
+
+def test_weights_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    path, other = tmp_path / 'w.safetensors', tmp_path / 'other'
+    write_weights(nn.Linear(2, 2), path)
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_a_wrong_shape_is_named(tmp_path: Path) -> None:

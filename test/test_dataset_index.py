@@ -80,6 +80,21 @@ def test_an_unknown_label_space_is_refused_where_there_are_labels(tmp_path: Path
         read_index(index)
 
 
+@pytest.mark.parametrize('torn', ['b.png,la', ',,,,,,,,,,val,made,Apache-2.0,'])
+def test_a_torn_row_is_refused(tmp_path: Path, torn: str) -> None:
+    index = make_index(tmp_path, [{'picture': PICTURE}])
+    index.write_text(index.read_text() + torn + '\n')
+    words = f"index {index} has a row for '{torn.split(',')[0]}' that is too short or without"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_index(index)
+
+
+def test_what_spreadsheets_put_before_an_index_is_passed_over(tmp_path: Path) -> None:
+    index = make_index(tmp_path, [{'picture': PICTURE}])
+    index.write_text(index.read_text(), encoding='utf-8-sig')
+    np.testing.assert_array_equal(read_index(index)[0].read_picture(), PICTURE)
+
+
 def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'index\.csv has no rows; add one for each picture'):
         read_index(make_index(tmp_path, []))

@@ -66,6 +66,16 @@ def test_what_is_no_plane_or_hardly_seen_is_refused() -> None:
     assert GroundPlane.fit(np.full(SIZE, np.nan, np.float32), ground) is None
 
 
+def test_ground_in_one_line_of_samples_is_no_plane() -> None:
+    camera = Intrinsics(900.0, 900.0, 640.0, 180.0, 1280, 360)
+    seen = GroundPlane.level(camera, HEIGHT_M).depth(*np.indices((360, 1280)))
+    ground = np.zeros(seen.shape, bool)
+    ground[340:344] = True
+    assert ground_height_m(ground, seen, camera) is None
+    ground[336:348] = True
+    assert ground_height_m(ground, seen, camera) == pytest.approx(HEIGHT_M, rel=1e-3)
+
+
 def test_the_height_of_the_ground_tells_the_scale_of_depth() -> None:
     labels = np.full(SIZE, SPACE.id_of('road'), np.uint8)
     labels[:60] = SPACE.id_of('building')

@@ -118,6 +118,17 @@ def test_names_must_differ(tmp_path: Path) -> None:
         open_sources([one, other])
 
 
+def test_pictures_must_not_be_called_as_frames_of_a_video(tmp_path: Path) -> None:
+    video = write_video(tmp_path / 'drive.mp4', frames=2)
+    (tmp_path / 'in/drive').mkdir(parents=True)
+    write_picture(tmp_path / 'in/drive/000000.png', 1)
+    with pytest.raises(ValueError, match=r'drive/000000\.png would be called as a frame of .*mp4'):
+        open_sources([tmp_path / 'in', video])
+    # frames of nothing
+    write_picture(tmp_path / 'in/drive.png', 1)
+    open_sources([tmp_path / 'in'])
+
+
 def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'a\.png does not exist; give a picture, folder'):
         open_sources([tmp_path / 'a.png'])

@@ -1,6 +1,7 @@
 """int8: ranges are observed, kept beside the weights and checked; the graph stays near float."""
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,17 @@ class TestOpenVino:
         with torch.inference_mode():
             expected = lean(torch.from_numpy(picture)).labels.numpy()
         assert (compiled(picture)['labels'] == expected).mean() > 0.95
+
+
+def test_networks_are_converted_one_at_a_time(lively: DeployedNetwork) -> None:
+    """torch.export patches modules of the whole process: two at once break each other."""
+    pytest.importorskip('openvino', reason='openvino is not installed')
+    from mtl_perception.backends.openvino_backend import convert
+
+    shapes = [(1, 32 * side, 64) for side in (1, 2, 3, 4)]
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(lambda shape: convert(lively, shape, False), shapes))
+    assert [tuple(model.inputs[0].shape)[:3] for model in models] == shapes
 
 
 class TestVerb:

@@ -116,6 +116,19 @@ def test_every_product_can_be_shown(answered_bag: Path, tmp_path: Path) -> None:
         assert f'/{topic}' in listed
 
 
+def test_depth_is_shown_in_the_byte_order_of_the_machine() -> None:
+    pytest.importorskip('rerun', reason='rerun-sdk is not installed')
+    from mtl_perception.viewing.scene import _picture
+
+    shown = []
+    for order in '<>':
+        data = np.array([[1.5, np.inf]], f'{order}f4').tobytes()
+        message = SimpleNamespace(encoding='32FC1', is_bigendian=order == '>', data=data)
+        message.height, message.width, message.step = 1, 2, 8
+        shown.append(_picture('/depth/image', message).buffer.as_arrow_array().to_pylist())
+    assert shown[0] == shown[1]
+
+
 def test_a_recording_that_cannot_be_written_is_an_error(
     answered_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

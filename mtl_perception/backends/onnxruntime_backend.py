@@ -11,7 +11,7 @@ import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
 from mtl_perception.network.rounding import round_depthwise
-from mtl_perception.network.savings import FusedNetwork, save_work
+from mtl_perception.network.savings import FusedNetwork, one_at_a_time, save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
 from .cache import artefact_key, cache_folder, load_artefact, store_artefact
@@ -103,6 +103,7 @@ def providers(device: str, available: list[str], half: bool) -> list[tuple[str, 
     return [(_TENSORRT, {'device_id': number, **engines}), cuda, cpu]
 
 
+@one_at_a_time
 def export(network: DeployedNetwork, shape: Shape, half: bool) -> bytes:
     """Write a network for batches of shape (B, H, W) as ONNX, outputs named as its fields."""
     fused = FusedNetwork.of(save_work(network))

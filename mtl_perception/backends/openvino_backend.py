@@ -12,7 +12,7 @@ import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
 from mtl_perception.network.rounding import round_depthwise
-from mtl_perception.network.savings import FusedNetwork, save_work
+from mtl_perception.network.savings import FusedNetwork, one_at_a_time, save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
 from .byte_pooling import pool_in_bytes
@@ -80,6 +80,7 @@ class OpenVinoBackend:
             return None
 
 
+@one_at_a_time
 def convert(
     network: DeployedNetwork, shape: Shape, half: bool = False, ranges: Ranges | None = None
 ) -> openvino.Model:

@@ -5,7 +5,7 @@ from pathlib import Path
 import re
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 import torch
 from torch import nn, Tensor
 
@@ -91,7 +91,8 @@ def write_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.flo
         name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
-    save_file(state, path)
+    # save_file lets only its owner read what it writes
+    path.write_bytes(save(state))
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

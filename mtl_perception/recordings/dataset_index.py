@@ -59,7 +59,8 @@ def read_index(path: Path) -> list[AnnotatedPicture]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'index {path} does not exist; give the path of an index.csv')
-    with path.open(newline='') as file:
+    # with what spreadsheets put before it
+    with path.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file)
         missing = set(COLUMNS) - set(reader.fieldnames or ())
         if missing:
@@ -72,6 +73,11 @@ def read_index(path: Path) -> list[AnnotatedPicture]:
 
 def _parse(row: dict[str, str], index: Path) -> AnnotatedPicture:
     folder = index.parent
+    if any(row[column] is None for column in COLUMNS) or not row['image']:
+        raise ValueError(
+            f"index {index} has a row for '{row['image']}' that is too short or without a picture; "
+            'give it a value, or nothing between its commas, for every column'
+        )
     if row['labels'] and row['label_space'] not in LABEL_SPACES:
         raise ValueError(
             f"index {index} has '{row['label_space']}' for label_space of {row['image']}; "

@@ -49,12 +49,22 @@ def open_sources(paths: Sequence[Path], but: Collection[Path] = ()) -> list[Sour
                 'rename one, or predict them into different folders'
             )
         owners[name] = file
+    for name, file in owners.items():
+        for video in name.parents:
+            if video in owners and _is_video(owners[video]):
+                raise ValueError(
+                    f'{file} would be called as a frame of {owners[video]}; rename one, or '
+                    'predict them into different folders'
+                )
     sources = []
     for path in paths:
         files = {name: file for name, owner, file in named if owner is path}
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
-        sources.append(_video(path) if is_video else _still(path, files))
+        sources.append(_video(path) if _is_video(path) else _still(path, files))
     return sources
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
 
 
 def _files(path: Path, but: Collection[Path]) -> list[tuple[Path, Path]]:

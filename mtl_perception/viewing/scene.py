@@ -105,7 +105,7 @@ def _picture(topic: str, message: Any) -> rr.AsComponents:
     if encoding in _UNITS_PER_METRE:
         depth = _values(message)
         # the viewer takes 0 for unknown
-        known = np.where(np.isfinite(depth), depth, 0).astype(depth.dtype)
+        known = np.where(np.isfinite(depth), depth, 0).astype(depth.dtype.newbyteorder('='))
         metre = _UNITS_PER_METRE[encoding]
         span = [metre * end for end in _DEPTH_RANGE_M]
         return rr.DepthImage(known, meter=metre, colormap='turbo', depth_range=span)

@@ -36,7 +36,8 @@ class Parameters:
     )
     scale: float = parameter(
         1.0,
-        'look at pictures reduced by this; all outputs and their camera_info are reduced, too',
+        'look at pictures reduced by this; all outputs and their camera_info are reduced, too, '
+        'and so is how far depth reaches',
         limits=(0.05, 1.0),
         fixed=True,
     )
