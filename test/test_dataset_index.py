@@ -84,7 +84,7 @@ def test_an_unknown_label_space_is_refused_where_there_are_labels(tmp_path: Path
 def test_a_torn_row_is_refused(tmp_path: Path, torn: str) -> None:
     index = make_index(tmp_path, [{'picture': PICTURE}])
     index.write_text(index.read_text() + torn + '\n')
-    words = f"index {index} has a row for '{torn.split(',')[0]}' that is too short or without"
+    words = f"index {index} has a row for '{torn.split(',')[0]}' that is too short or has no"
     with pytest.raises(ValueError, match=re.escape(words)):
         read_index(index)
 

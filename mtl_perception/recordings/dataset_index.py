@@ -75,7 +75,7 @@ def _parse(row: dict[str, str], index: Path) -> AnnotatedPicture:
     folder = index.parent
     if any(row[column] is None for column in COLUMNS) or not row['image']:
         raise ValueError(
-            f"index {index} has a row for '{row['image']}' that is too short or without a picture; "
+            f"index {index} has a row for '{row['image']}' that is too short or has no picture; "
             'give it a value, or nothing between its commas, for every column'
         )
     if row['labels'] and row['label_space'] not in LABEL_SPACES:
