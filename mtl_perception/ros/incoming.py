@@ -16,7 +16,7 @@ _RELIABILITIES = {
 }
 
 
-# of a middleware that does not count publications
+# of a middleware that does not count publications; older ones of rclpy pass no number
 _NO_NUMBER = 2**64 - 1
 
 
@@ -138,7 +138,7 @@ class CameraSubscription:
         timestamp = about['source_timestamp']
         if not timestamp or timestamp != self._last_source_timestamp:
             self._last_source_timestamp = timestamp
-            self._count_lost(about['publication_sequence_number'])
+            self._count_lost(about.get('publication_sequence_number'))
             self._receive(message)
 
     def _count_lost(self, number: int | None) -> None:
