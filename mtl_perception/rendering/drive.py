@@ -119,7 +119,7 @@ def with_room(scene: Scene, path: Path, times_s: Sequence[float]) -> Scene:
     own = path.start_m + path.speed_mps * times
 
     def in_the_way(m: Mover) -> bool:
-        near = np.abs(m.s + m.speed_mps * times - own) < OWN_LENGTH_M + max(0.0, m.length - 6) / 2
+        near = np.abs(m.s + m.speed_mps * times - own) < OWN_LENGTH_M + m.excess / 2
         return bool(near.any()) and abs(m.t - scene.lane_t) < OWN_WIDTH_M
 
     return replace(scene, movers=tuple(m for m in scene.movers if not in_the_way(m)))

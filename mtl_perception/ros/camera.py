@@ -24,7 +24,7 @@ from mtl_perception.products import (
 from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.ground_check import GroundCheck
 from mtl_perception.ros.calibration.lidar_check import LidarCheck
-from mtl_perception.ros.health.causes import CameraState
+from mtl_perception.ros.health.causes import CameraState, info_is_missing
 from mtl_perception.ros.health.measurements import Counters, Measurements, Times
 from mtl_perception.ros.incoming import CameraInputs
 from mtl_perception.ros.outputs import Outputs
@@ -142,8 +142,7 @@ class Camera:
         lack = self._infos.lack(width, height)
         if lack and self._misses_info(wanted):
             self._log.warning(
-                'points, and what corrects or checks depth, wait for a camera_info on '
-                f'{self._inputs.info_topic}: {lack}',
+                info_is_missing(self._inputs.info_topic, lack),
                 throttle_duration_sec=_WARN_EVERY_S,
             )
         return Frame(

@@ -35,7 +35,7 @@ class CameraSubscription:
         topic: str,
         reliability: str,
         receive: Callable[[Any], None],
-        lose: Callable[[int], None] = lambda _: None,
+        lose: Callable[[int], None] | None = None,
     ) -> None:
         """Subscribe: auto, reliable or best_effort.
 
@@ -138,10 +138,11 @@ class CameraSubscription:
         timestamp = about['source_timestamp']
         if not timestamp or timestamp != self._last_source_timestamp:
             self._last_source_timestamp = timestamp
-            self._count_lost(about.get('publication_sequence_number'))
+            if self._lose is not None:
+                self._count_lost(self._lose, about.get('publication_sequence_number'))
             self._receive(message)
 
-    def _count_lost(self, number: int | None) -> None:
+    def _count_lost(self, lose: Callable[[int], None], number: int | None) -> None:
         """Tell of publications that never came, by the number of the present one.
 
         The middleware keeps the last one only, and drops those before it without a word.
@@ -151,7 +152,7 @@ class CameraSubscription:
             return
         # each publisher counts by itself
         if number > before + 1 and self._node.count_publishers(self.topic) == 1:
-            self._lose(number - before - 1)
+            lose(number - before - 1)
 
 
 class CameraInputs:

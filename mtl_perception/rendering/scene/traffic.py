@@ -15,6 +15,7 @@ from .street import AHEAD_M, BEHIND_M, Generator, OURS, Street, THEIRS, WALKS
 
 CARS = ('hatchback', 'sedan', 'estate', 'suv', 'van', 'transporter')
 CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
+CAR_SPACE_M = 6.0
 # mirrors and all; what is wider is a lorry or a bus, and needs lanes that lie so far apart
 CAR_WIDTH_M, WIDE_LANES_M = 2.45, 2.6
 # how far apart lanes of two directions lie at least
@@ -36,6 +37,11 @@ class Mover:
     def length(self) -> float:
         """Metres from end to end."""
         return float(np.ptp(self.part.mesh.vertices['position'][:, 0]))
+
+    @property
+    def excess(self) -> float:
+        """Metres by which it is longer than what a car stands in."""
+        return max(0.0, self.length - CAR_SPACE_M)
 
     @property
     def width(self) -> float:
@@ -122,10 +128,8 @@ def _flow(
     s = float(rng.uniform(7, 40)) if is_ours else float(rng.uniform(-10, 30))
     while s < AHEAD_M - 80:
         mover = _driving(rng, _car(rng, heavy), s, t, speed)
-        # a car stands in six metres; what is longer reaches ahead of them
-        longer = max(0.0, mover.length - 6)
-        yield replace(mover, s=s + longer / 2)
-        s += 6 + longer + spacing * float(rng.uniform(0.5, 1.6))
+        yield replace(mover, s=s + mover.excess / 2)
+        s += CAR_SPACE_M + mover.excess + spacing * float(rng.uniform(0.5, 1.6))
 
 
 def _has_room(mover: Mover, lane_t: float) -> bool:

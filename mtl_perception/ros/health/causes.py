@@ -56,6 +56,11 @@ def is_same_clock(stamp_age_s: float) -> bool:
     return _SAME_CLOCK_S[0] <= stamp_age_s <= _SAME_CLOCK_S[1]
 
 
+def info_is_missing(topic: str, lack: str) -> str:
+    """Say what waits for a camera_info."""
+    return f'points, and what corrects or checks depth, wait for a camera_info on {topic}: {lack}'
+
+
 def causes_of(state: CameraState) -> list[Cause]:
     """List what is wrong with a camera, the worst first."""
     found = [cause for look in _LOOKS for cause in look(state)]
@@ -94,11 +99,7 @@ def _failures(state: CameraState) -> Iterator[Cause]:
 
 def _no_camera_info(state: CameraState) -> Iterator[Cause]:
     if state.info_lack:
-        yield Cause(
-            Level.WARN,
-            f'points, and what corrects or checks depth, wait for a camera_info on '
-            f'{state.info_topic}: {state.info_lack}',
-        )
+        yield Cause(Level.WARN, info_is_missing(state.info_topic, state.info_lack))
 
 
 def _late(state: CameraState) -> Iterator[Cause]:
