@@ -176,9 +176,6 @@ def _zones(rng: Generator, ranges: Ranges, kind: str, half: float) -> list[Zone]
     kerb = float(rng.uniform(*ranges.kerb_height))
     edges: list[tuple[str, float, float]] = []
     walk = str(rng.choice(WALKS))
-    # so that a seed stays the street that it was
-    if walk == 'asphalt walk' and ranges.islands == 0:
-        walk = 'sidewalk'
     if kind in ('rural', 'highway'):
         edges.append(('old road', float(rng.uniform(0.3, 2.0)), 0.0))
         edges.append(('grass', float(rng.uniform(1.5, 4.0)), 0.0))

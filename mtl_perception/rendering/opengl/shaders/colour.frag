@@ -26,6 +26,17 @@ float lit() {
     return sum / 4.0;
 }
 
+// What is mirrored: the sky above a skyline of houses and trees, below it they and the road.
+vec3 surroundings(vec3 direction) {
+    float azimuth = atan(direction.y, direction.x);
+    float skyline = 0.2 + 0.09 * sin(3.0 * azimuth) + 0.05 * sin(11.0 * azimuth)
+        + 0.03 * sin(29.0 * azimuth);
+    float is_sky = smoothstep(skyline - 0.04, skyline + 0.04, direction.z);
+    vec3 standing = mix(0.12 * horizon, clear_sky(direction), is_sky);
+    vec3 road = 0.2 * horizon + 0.05 * direct * sun_light;
+    return mix(road, standing, smoothstep(-0.06, 0.02, direction.z));
+}
+
 void main() {
     // the road is seen at grazing angles: a sharper level than the longest side asks for
     vec4 texture_value = texture(layers, vec3(texel, material.x), -0.8);
@@ -50,9 +61,7 @@ void main() {
     if (gloss > 0.02) {
         float fresnel = 0.05 + 0.95 * pow(1.0 - max(dot(n, to_eye), 0.0), 5.0);
         vec3 mirrored = reflect(-to_eye, n);
-        // what stands around hides the lower sky
-        vec3 seen = mirrored.z > 0.05 ? clear_sky(mirrored) : 0.2 * horizon;
-        radiance += gloss * fresnel * seen;
+        radiance += gloss * fresnel * surroundings(mirrored);
         vec3 half_way = normalize(sun + to_eye);
         radiance += gloss * sunlit * sun_light * pow(max(dot(n, half_way), 0.0), 200.0) * 2.0;
     }

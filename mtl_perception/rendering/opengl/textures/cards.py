@@ -32,9 +32,9 @@ def leaves(rng: Generator, count: int, length: float, width: float) -> Texture:
         radius = SIDE_PX * 0.46 * np.sqrt(rng.random())
         angle = rng.uniform(0, 2 * np.pi)
         x, y = SIDE_PX / 2 + radius * np.cos(angle), SIDE_PX / 2 + radius * np.sin(angle)
-        tone = rng.uniform(0.45, 1.0)
+        tone = rng.uniform(0.2, 1.0)
         colour = np.clip(
-            255 * tone * np.array([0.85, 1.0, 0.62]) * rng.uniform(0.85, 1.1, 3), 0, 255
+            255 * tone * np.array([0.92, 1.0, 0.78]) * rng.uniform(0.85, 1.1, 3), 0, 255
         )
         axes = (length * rng.uniform(0.7, 1.2), width * rng.uniform(0.7, 1.2))
         ellipse = ((float(x), float(y)), axes, float(rng.uniform(0, 360)))
@@ -50,7 +50,7 @@ def blades(rng: Generator) -> Texture:
         x = rng.integers(0, SIDE_PX)
         tip = (int(x + rng.normal(0, 50)), int(SIDE_PX * rng.uniform(0.15, 0.8)))
         tone = rng.uniform(0.5, 1.0)
-        colour = (225 * tone, 245 * tone, 140 * tone, 255)
+        colour = (215 * tone, 230 * tone, 160 * tone, 255)
         cv2.line(picture, (int(x), SIDE_PX), tip, colour, int(rng.integers(3, 8)))
     return picture
 

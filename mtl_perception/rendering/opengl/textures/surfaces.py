@@ -8,7 +8,7 @@ from .canvas import Generator, grey, noise, rgba, SIDE_PX, Texture
 
 def asphalt(rng: Generator, patches: bool) -> Texture:
     """Draw asphalt, old one with patches and cracks."""
-    value = 0.78 + 0.22 * (noise(rng, 0.2, 40) - 0.5) + 0.3 * (noise(rng, 1.4) - 0.5)
+    value = 0.78 + 0.6 * (noise(rng, 0.2, 40) - 0.5) + 0.3 * (noise(rng, 1.4) - 0.5)
     if patches:
         for _ in range(5):
             x, y = rng.integers(0, SIDE_PX - 90, 2)
@@ -16,8 +16,9 @@ def asphalt(rng: Generator, patches: bool) -> Texture:
             value[y : y + h, x : x + w] *= rng.uniform(0.8, 0.95)
         cracks = np.ones_like(value)
         for _ in range(9):
+            width = int(rng.choice([1, 1, 2, 4]))
             steps = rng.normal(0, 9, (40, 2)).cumsum(0) + rng.integers(0, SIDE_PX, 2)
-            cv2.polylines(cracks, [steps.astype(np.int32)], False, 0.62, 1, cv2.LINE_AA)
+            cv2.polylines(cracks, [steps.astype(np.int32)], False, 0.62, width, cv2.LINE_AA)
         value *= cracks
     return grey(value)
 
@@ -44,7 +45,7 @@ def grass(rng: Generator) -> Texture:
     fine, coarse = noise(rng, 0.4, 8), noise(rng, 1.6, 2)
     value = 0.45 + 0.55 * fine + 0.35 * (coarse - 0.5)
     dry = np.clip(2.4 * (coarse - 0.45), 0, 1)[..., None]
-    colour = value[..., None] * ((1 - dry) * [0.72, 0.9, 0.42] + dry * [0.95, 0.9, 0.6])
+    colour = value[..., None] * ((1 - dry) * [0.78, 0.9, 0.54] + dry * [0.95, 0.9, 0.6])
     return rgba(colour.astype(np.float32))
 
 

@@ -15,9 +15,7 @@ from .surfaces import covered, divided, GROUNDS, kerb_quads
 
 def ground(street: Street, rng: np.random.Generator) -> Mesh:
     """Build road, kerbs, sidewalks, verges, side roads and the land around."""
-    tints = {kind: float(rng.uniform(0.75, 1.2)) for kind in GROUNDS if kind != 'asphalt walk'}
-    # no draw of its own, so that a seed stays the street that it was
-    tints['asphalt walk'] = tints['old road']
+    tints = {kind: float(rng.uniform(0.7, 1.25)) for kind in GROUNDS}
     road = str(rng.choice(['road', 'old road']))
     rows = np.unique(
         np.concatenate(
@@ -35,10 +33,19 @@ def ground(street: Street, rng: np.random.Generator) -> Mesh:
             for zone, inner_height in zip(zones, inner_heights, strict=False)
             if zone.height != inner_height
         ]
-    middle = np.linspace(-street.half_width, street.half_width, 7)
-    for first, second in pairwise(middle):
-        parts.append(covered(street, rows, first, second, 0.0, road, tints[road]))
+    middle = np.linspace(-street.half_width, street.half_width, 13)
+    worn = tints[road] * _wear(rng, len(rows), len(middle))
+    for k, (first, second) in enumerate(pairwise(middle)):
+        parts.append(covered(street, rows, first, second, 0.0, road, worn[:, k : k + 2]))
     return joined(parts)
+
+
+def _wear(rng: np.random.Generator, rows: int, columns: int) -> Floats:
+    """Draw how wheels and weather have darkened a road, (rows, columns): mostly lengthwise."""
+    tracks = rng.normal(0, rng.uniform(0.01, 0.08), columns)
+    stretches = rng.normal(0, 0.05, (rows // 6 + 2, columns))
+    spots = np.repeat(stretches, 6, axis=0)[:rows]
+    return np.asarray(1 + tracks + spots)
 
 
 def _strip(

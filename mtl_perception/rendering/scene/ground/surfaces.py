@@ -7,14 +7,14 @@ from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import Place, ROAD, SIDEWALK, Street, VEGETATION
 
 GROUNDS = {
-    'road': Material(ROAD, (0.36, 0.36, 0.37), Layer.ASPHALT),
-    'old road': Material(ROAD, (0.45, 0.44, 0.43), Layer.OLD_ASPHALT),
-    'parking': Material(ROAD, (0.5, 0.48, 0.47), Layer.PAVING),
-    'sidewalk': Material(SIDEWALK, (0.62, 0.6, 0.58), Layer.SLABS),
-    'paving': Material(SIDEWALK, (0.66, 0.58, 0.54), Layer.PAVING),
-    'asphalt walk': Material(SIDEWALK, (0.47, 0.46, 0.45), Layer.OLD_ASPHALT),
-    'kerb': Material(SIDEWALK, (0.68, 0.68, 0.66), Layer.PLASTER),
-    'grass': Material(VEGETATION, (0.5, 0.5, 0.42), Layer.GRASS),
+    'road': Material(ROAD, (0.53, 0.53, 0.54), Layer.ASPHALT),
+    'old road': Material(ROAD, (0.61, 0.6, 0.59), Layer.OLD_ASPHALT),
+    'parking': Material(ROAD, (0.54, 0.52, 0.51), Layer.PAVING),
+    'sidewalk': Material(SIDEWALK, (0.56, 0.54, 0.52), Layer.SLABS),
+    'paving': Material(SIDEWALK, (0.6, 0.54, 0.51), Layer.PAVING),
+    'asphalt walk': Material(SIDEWALK, (0.54, 0.53, 0.52), Layer.OLD_ASPHALT),
+    'kerb': Material(SIDEWALK, (0.63, 0.63, 0.61), Layer.PLASTER),
+    'grass': Material(VEGETATION, (0.56, 0.56, 0.5), Layer.GRASS),
     'field': Material(VEGETATION, (0.62, 0.56, 0.36), Layer.GRASS),
     'soil': Material(VEGETATION, (0.42, 0.36, 0.3), Layer.SOIL),
 }
@@ -31,9 +31,12 @@ def covered(
     high: Place,
     height: float,
     kind: str,
-    tint: float = 1.0,
+    tint: Place = 1.0,
 ) -> Mesh:
-    """Cover the ground from low to high t, at rows of s (N,), with a kind of GROUNDS."""
+    """Cover the ground from low to high t, at rows of s (N,), with a kind of GROUNDS.
+
+    tint darkens it: all of it, or each row at low and at high (N, 2).
+    """
     across = np.stack(np.broadcast_arrays(low, high), -1).reshape(-1, 2)
     points = street.world(rows[:, None], across, height)
     count = len(rows)
@@ -42,7 +45,9 @@ def covered(
     material = GROUNDS[kind]
     tile = _METRES_PER_TILE[Layer(material.layer)]
     uv = np.stack(np.broadcast_arrays(rows[:, None], across), -1) / tile
-    return mesh(points, faces, material, uv.reshape(-1, 2), shade=np.full(2 * count, tint))
+    return mesh(
+        points, faces, material, uv.reshape(-1, 2), shade=np.broadcast_to(tint, (count, 2)).ravel()
+    )
 
 
 def kerb_quads(street: Street, rows: Floats, t: Place, height: float) -> Floats:

@@ -78,6 +78,20 @@ def bushes(
         chunks.put(s, t, vegetation.bush(rng, float(rng.uniform(0.4, 1.8))))
 
 
+def thicket(chunks: Chunks, rng: Generator, side: int, behind: tuple[float, float]) -> None:
+    """Close a side by the edge of a wood: bushes and trees in front of what nobody sees through.
+
+    behind is how far from the edge of the built-up strip it begins.
+    """
+    begin = chunks.street.edge(side) + float(rng.uniform(*behind))
+    height = float(rng.uniform(4, 14))
+    bushes(chunks, rng, side, 45.0, (begin, begin + 2.5))
+    trees(chunks, rng, side, 12.0, (begin + 1.0, begin + 4.0), (0.6 * height, 1.2 * height))
+    for start, stop in stretches(chunks.street, side, 2.0):
+        line = chunks.line(start, stop, side * (begin + 4.5), 3.0)
+        chunks.add(start, vegetation.wood(rng, line, height))
+
+
 def _scattered(
     street: Street,
     rng: Generator,

@@ -9,7 +9,7 @@ from mtl_perception.rendering.scene.shapes import furniture, vegetation
 from mtl_perception.rendering.scene.street import AHEAD_M, BEHIND_M, Generator, THEIRS
 
 from .chunks import Chunks
-from .rows import borders, bushes, houses, posts, stretches, trees, tufts
+from .rows import borders, bushes, houses, posts, stretches, thicket, trees, tufts
 
 
 def _city(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
@@ -23,8 +23,10 @@ def _city(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 
 def _residential(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
-    if rng.random() < 0.15:
-        # a park, or a wood, instead of houses
+    if (instead := rng.random()) < 0.1:
+        thicket(chunks, rng, side, (0.8, 4.0))
+    elif instead < 0.2:
+        # a park
         trees(chunks, rng, side, 25.0, (edge + 1.5, edge + 30), (5, 16))
         bushes(chunks, rng, side, 12.0, (edge + 0.8, edge + 12))
     else:
@@ -52,7 +54,10 @@ def _alley(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 
 def _suburb(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
-    houses(chunks, rng, side, (4.0, 16.0), (1, 3), (4.0, 25.0))
+    if rng.random() < 0.2:
+        thicket(chunks, rng, side, (0.8, 6.0))
+    else:
+        houses(chunks, rng, side, (4.0, 16.0), (1, 3), (4.0, 25.0))
     per_100_m = float(rng.uniform(*ranges.trees_per_100_m))
     trees(chunks, rng, side, 1.5 * per_100_m, (edge + 0.5, edge + 25), (4, 15))
     bushes(chunks, rng, side, 10.0, (edge + 0.5, edge + 10))
@@ -63,7 +68,9 @@ def _suburb(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 
 def _rural(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
-    wooded = rng.random() < 0.4
+    wooded = rng.random() < 0.5
+    if wooded:
+        thicket(chunks, rng, side, (0.5, 5.0))
     trees(chunks, rng, side, 22.0 if wooded else 4.0, (edge + 0.5, edge + 28), (5, 18))
     bushes(chunks, rng, side, 25.0 if wooded else 6.0, (edge + 0.3, edge + 12))
     if not wooded and rng.random() < 0.4:
@@ -88,6 +95,8 @@ def _highway(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
         for start in np.arange(-BEHIND_M + 2, AHEAD_M - 24, 20.0):
             line = chunks.line(float(start), float(start) + 20, side * (edge + 1.0), 4.0)
             chunks.add(float(start), furniture.wall(rng, line, height))
+    if rng.random() < 0.4:
+        thicket(chunks, rng, side, (2.5, 8.0))
     trees(chunks, rng, side, 18.0, (edge + 3, edge + 30), (5, 16))
     bushes(chunks, rng, side, 20.0, (edge + 1.5, edge + 10))
     if rng.random() < 0.4:

@@ -12,8 +12,11 @@ from mtl_perception.rendering.scene.street import VEGETATION
 
 
 def _green(rng: np.random.Generator) -> tuple[float, float, float]:
-    hue = rng.normal(0.25, 0.035)
-    return colorsys.hsv_to_rgb(hue, float(rng.uniform(0.25, 0.6)), float(rng.uniform(0.4, 0.8)))
+    hue, saturation = float(rng.normal(0.24, 0.04)), float(rng.uniform(0.1, 0.45))
+    # in autumn
+    if rng.random() < 0.08:
+        hue, saturation = float(rng.uniform(0.07, 0.17)), saturation + 0.2
+    return colorsys.hsv_to_rgb(hue, saturation, float(rng.uniform(0.4, 0.8)))
 
 
 def _foliage(rng: np.random.Generator, layer: Layer | None = None) -> Material:
@@ -37,7 +40,7 @@ def _blob(
     normals = direction + 0.45 * rng.normal(size=(count, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     shade = (
-        (0.35 + 0.65 * reach**2) * (0.78 + 0.22 * direction[:, 2]) * rng.uniform(0.8, 1.15, count)
+        (0.15 + 0.85 * reach**3) * (0.78 + 0.22 * direction[:, 2]) * rng.uniform(0.8, 1.15, count)
     )
     sizes = size * rng.uniform(0.7, 1.3, count)
     return cards(centres, normals, sizes, leaf, rng.uniform(0, 6.28, count), shade)

@@ -4,8 +4,9 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Mesh
 
+from .buses import bus
 from .cars import car
-from .lorries import bus, lorry
+from .lorries import lorry
 from .silhouettes import SILHOUETTES
 
 

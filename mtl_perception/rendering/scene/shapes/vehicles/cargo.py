@@ -11,7 +11,7 @@ from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import VEHICLE
 
 from .bodywork import CHROME, DARK, paint
-from .livery import Face, flat, livery, RED, round_side, stripes, WHITE, YELLOW
+from .livery import Face, flat, on_both_sides, RED, round_side, stripes, WHITE, YELLOW
 
 LOAD = Material(VEHICLE, (0.35, 0.3, 0.25), Layer.SOIL)
 
@@ -68,18 +68,12 @@ def _body(rng: np.random.Generator, layer: Layer = Layer.PLAIN, gloss: float = 0
     return Material(VEHICLE, paint(rng).tint, layer, gloss)
 
 
-def _painted(rng: np.random.Generator, face: Callable[[int], Face]) -> list[Mesh]:
-    """Paint both flanks alike; face gives the left one for 1, the right one for -1."""
-    seed = rng.integers(2**32)
-    return [part for side in (1, -1) for part in livery(np.random.default_rng(seed), face(side))]
-
-
 def _box_body(rng: np.random.Generator, bed: Bed) -> list[Mesh]:
     parts = [bed.block(_body(rng), bed.floor, bed.roof), *_doors(bed)]
     rail = CHROME if rng.random() < 0.6 else DARK
     for z in (bed.floor, bed.roof):
         parts.append(bed._replace(half=bed.half + 0.015).block(rail, z - 0.06, z + 0.06))
-    return parts + _painted(rng, bed.side)
+    return parts + on_both_sides(rng, bed.side)
 
 
 def _doors(bed: Bed) -> list[Mesh]:
@@ -118,7 +112,7 @@ def _tarpaulin(rng: np.random.Generator, bed: Bed) -> list[Mesh]:
                 strap = (0.04, 0.02, bed.roof - 0.2 - sill)
                 middle = (at, side * bed.half, sill + strap[2] / 2)
                 parts.append(box(strap, middle, DARK))
-    parts += _painted(rng, bed._replace(floor=sill, half=bed.half + 0.02).side)
+    parts += on_both_sides(rng, bed._replace(floor=sill, half=bed.half + 0.02).side)
     if sill - bed.floor > 0.3 and rng.random() < 0.5:
         tail = flat(
             (bed.rear - 0.01, bed.half, bed.floor + 0.08), (0, -1, 0), (2 * bed.half, 0.25)
@@ -167,7 +161,7 @@ def _tank(rng: np.random.Generator, bed: Bed) -> list[Mesh]:
         parts.append(tube(rail, 0.025, CHROME, sides=5))
     for z in np.arange(bed.floor, bed.roof, 0.3):
         parts.append(box((0.03, 0.44, 0.03), (begin - 0.6 * dome, 0.3, z), CHROME))
-    parts += _painted(rng, lambda side: round_side(begin, end, axis, radius + 0.03, side))
+    parts += on_both_sides(rng, lambda side: round_side(begin, end, axis, radius + 0.03, side))
     for side in (1, -1):
         pipe = [(x, side * 0.9 * bed.half, bed.floor - 0.05) for x in (begin, end)]
         parts.append(tube(pipe, 0.11, DARK, sides=8))
@@ -226,4 +220,4 @@ def _container(rng: np.random.Generator, bed: Bed) -> list[Mesh]:
             size = (0.12, 0.06, bed.roof - bed.floor)
             place = (at, side * (bed.half - 0.02), (bed.roof + bed.floor) / 2)
             parts.append(box(size, place, steel))
-    return parts + _painted(rng, bed.side)
+    return parts + on_both_sides(rng, bed.side)

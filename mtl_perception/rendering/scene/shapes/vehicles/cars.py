@@ -1,117 +1,227 @@
-"""Cars and vans: silhouettes swept across the width, wheels, lights, glass."""
+"""Cars and vans: an outline swept across the width, flanks, and what is mounted on them."""
 
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh
 from mtl_perception.rendering.opengl.primitives import box, surface
 
-from .bodywork import DARK, GLASS, HEADLAMP, paint, PLATE, REAR_LAMP, wheels
+from .bodywork import CHROME, DARK, GLASS, HEADLAMP, paint, PLATE, REAR_LAMP, wheels
 from .silhouettes import Silhouette
+
+CLEARANCE_M = 0.19
+# share of the height at which front and rear end
+LOWEST = 0.12
+# how far what is mounted on the body lies before it, and the panes before their frames
+LIFT_M, PANE_M = 0.012, 0.006
+ACROSS = np.array([-1, -0.95, -0.82, -0.6, -0.3, 0, 0.3, 0.6, 0.82, 0.95, 1])
 
 
 def car(rng: np.random.Generator, shape: Silhouette) -> Mesh:
     """Build a car or a van of a silhouette."""
-    length, width, height = np.array(shape.size) * rng.uniform(0.94, 1.06, 3)
-    body = paint(rng)
-    half, ground = width / 2, 0.19
-    top = np.array(shape.top) * [length, height]
-    parts = [*_roof_line(shape, top, half, height, body)]
-    parts += _sides(shape, top, length, half, height, ground, body)
+    body = _Body.drawn(rng, shape)
+    coat = paint(rng)
+    parts = [*body.shell(coat), *body.windows(), *body.seams()]
+    parts += _front(rng, body) + _rear(rng, body)
+    length, half, height = body.length, body.half, body.height
     parts += wheels(
         length, half, radius=0.5 * (0.62 + 0.06 * rng.random()) * (height / 1.5) ** 0.4
     )
-    front, rear = length / 2, -length / 2
     for side in (1, -1):
-        y = side * 0.74 * half
-        parts.append(
-            box((0.12, 0.3 * half, 0.09 * height), (front - 0.05, y, 0.46 * height), HEADLAMP)
-        )
-        parts.append(
-            box(
-                (0.08, 0.22 * half, 0.13 * height),
-                (rear + 0.02, side * 0.82 * half, 0.53 * height),
-                REAR_LAMP,
-            )
-        )
         mirror = (length * shape.cabin[0] - 0.35, side * (half + 0.07), shape.belt * height + 0.06)
-        parts.append(box((0.12, 0.18, 0.13), mirror, body))
-    parts.append(box((0.05, 0.52, 0.11), (front - 0.005, 0, 0.3 * height), PLATE))
-    parts.append(box((0.05, 0.52, 0.11), (rear - 0.005, 0, 0.42 * height), PLATE))
-    parts.append(box((0.06, 1.0 * half, 0.08 * height), (front - 0.03, 0, 0.41 * height), DARK))
-    parts.append(box((length * 0.96, 1.86 * half, 0.2), (0, 0, ground + 0.08), DARK))
+        parts.append(box((0.12, 0.18, 0.13), mirror, coat))
+    parts.append(box((length * 0.9, 1.8 * half, 0.2), (0, 0, CLEARANCE_M + 0.08), DARK))
     return joined(parts)
 
 
-def _half_width(z: Floats, half: float, height: float, shape: Silhouette) -> Floats:
-    """Give the half width of the body at a height: bulged below the windows, narrowing above."""
-    share = np.asarray(z) / height
-    low = half * (1 - 0.05 * ((share - 0.4) / 0.4) ** 2)
-    above = np.clip((share - shape.belt) / (1 - shape.belt), 0, 1)
-    return np.asarray(low * (1 - (1 - shape.narrowing) * above))
+def _front(rng: np.random.Generator, body: '_Body') -> list[Mesh]:
+    """Build lamps, grille, intake, bumper and plate."""
+    lamp, high = rng.uniform(0.38, 0.44), rng.uniform(0.05, 0.12)
+    inner, back = rng.uniform(0.45, 0.7), rng.uniform(0.0, 0.35)
+    parts = [
+        body.wrapped(1, (side * inner, side), (lamp, lamp + high), HEADLAMP, back)
+        for side in (1, -1)
+    ]
+    grille = rng.uniform(0.2, 0.95) * inner
+    parts.append(body.wrapped(1, (-grille, grille), (lamp - 0.02, lamp + 0.8 * high), DARK))
+    intake = rng.uniform(0.3, 0.85)
+    parts.append(body.wrapped(1, (-intake, intake), (0.17, rng.uniform(0.2, 0.26)), DARK))
+    return parts + _bumper(rng, body, 1, plate=rng.uniform(0.26, 0.31))
 
 
-def _roof_line(
-    shape: Silhouette, top: Floats, half: float, height: float, body: Material
-) -> list[Mesh]:
-    """Sweep the silhouette across: bonnet, windscreen, roof, rear."""
-    parts = []
-    across = np.array([-1, -0.93, -0.75, -0.4, 0, 0.4, 0.75, 0.93, 1])
-    drop = np.array([0.05, 0.022, 0.008, 0.002, 0, 0.002, 0.008, 0.022, 0.05])
-    for k, (p, q) in enumerate(pairwise(top)):
-        is_glass = k in (shape.windscreen, shape.rear_window)
-        rows = [p + (q - p) * f for f in (0, 0.33, 0.67, 1)]
-        grid = np.array(
-            [
-                np.column_stack(
-                    [
-                        np.full(9, x) - np.sign(x) * drop * 1.2,
-                        across * _half_width(np.array(z), half, height, shape),
-                        z - drop,
-                    ]
-                )
-                for x, z in rows
-            ]
-        ).swapaxes(0, 1)
-        parts.append(surface(grid, body))
-        if is_glass:
-            rim = 0.1
-            first, last = grid[1:-1, :1], grid[1:-1, -1:]
-            pane = first + (last - first) * np.array([rim, 0.5, 1 - rim])[:, None]
-            out = np.array([np.sign((p + q)[0]) * 0.012, 0, 0.012])
-            parts.append(surface(pane + out, GLASS))
-    return parts
+def _rear(rng: np.random.Generator, body: '_Body') -> list[Mesh]:
+    """Build lamps, bumper and plate; the lamps lie, or stand beside the window."""
+    standing = rng.random() < 0.4
+    low = rng.uniform(0.44, 0.52)
+    high = rng.uniform(0.12, 0.26) if standing else rng.uniform(0.06, 0.12)
+    inner = rng.uniform(0.82, 0.9) if standing else rng.uniform(0.5, 0.75)
+    parts = [
+        body.wrapped(-1, (side * inner, side), (low, low + high), REAR_LAMP, rng.uniform(0, 0.25))
+        for side in (1, -1)
+    ]
+    if rng.random() < 0.4:
+        parts.append(body.wrapped(-1, (-inner, inner), (low + 0.02, low + 0.045), CHROME))
+    return parts + _bumper(rng, body, -1, plate=rng.choice([0.3, 0.43]))
 
 
-def _sides(
-    shape: Silhouette,
-    top: Floats,
-    length: float,
-    half: float,
-    height: float,
-    ground: float,
-    body: Material,
-) -> list[Mesh]:
-    """Build the flanks, with side windows between their pillars."""
-    xs = np.linspace(top[-1, 0], top[0, 0], 34)
-    order = np.argsort(top[:, 0], kind='stable')
-    roof = np.interp(xs, top[order, 0], top[order, 1])
-    roof = roof - 0.05
-    shares = np.linspace(0, 1, 9)
-    z = ground + np.outer(roof - ground, shares)
-    parts = []
-    for side in (1, -1):
-        y = side * _half_width(z, half, height, shape)
-        ends = np.abs(xs) / (length / 2)
-        y = y * (1 - 0.12 * np.clip((ends - 0.86) / 0.14, 0, 1) ** 2)[:, None]
-        parts.append(surface(np.stack([np.broadcast_to(xs[:, None], z.shape), y, z], -1), body))
-        belt = shape.belt * height + 0.03
-        for rear, front in zip(shape.windows[1::2], shape.windows[::2], strict=True):
-            x = np.linspace(rear * length, front * length, 7)
-            high = np.interp(x, xs, roof) - 0.07
-            z_pane = belt + np.outer(np.maximum(high - belt, 0.02), [0, 0.5, 1])
-            y_pane = side * (_half_width(z_pane, half, height, shape) + 0.008)
-            pane = np.stack([np.broadcast_to(x[:, None], z_pane.shape), y_pane, z_pane], -1)
-            parts.append(surface(pane, GLASS))
-    return parts
+def _bumper(rng: np.random.Generator, body: '_Body', end: int, plate: float) -> list[Mesh]:
+    """Build a bumper, of which all or only the lower edge is black, its gap, and a plate."""
+    top = float(rng.choice([0.17, 0.17, 0.22, 0.36]))
+    share = 0.26 / body.half
+    back = 0.1 * body.length
+    return [
+        body.wrapped(end, (-1, 1), (LOWEST, top), DARK, back),
+        body.wrapped(end, (-1, 1), (0.365, 0.372), DARK, back),
+        body.wrapped(end, (-share, share), (plate, plate + 0.11 / body.height), PLATE, lift=3),
+    ]
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A body of a silhouette: metres, and by how much its ends and its outline are rounded."""
+
+    shape: Silhouette
+    length: float
+    half: float
+    height: float
+    end_radius: float
+    cut: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, shape: Silhouette) -> '_Body':
+        length, width, height = (
+            float(v) for v in np.array(shape.size) * rng.uniform(0.94, 1.06, 3)
+        )
+        rounding = float(rng.uniform(0.12, 0.38)), float(rng.uniform(0.08, 0.24))
+        return cls(shape, length, width / 2, height, *rounding)
+
+    @property
+    def _corners(self) -> Floats:
+        """The outline's corners (x, z) in metres from the front's lower edge to the rear's."""
+        line = np.array([(0.485, LOWEST), *self.shape.top, (-0.488, LOWEST)])
+        return line * [self.length, self.height]
+
+    @property
+    def _outline(self) -> Floats:
+        """The outline with its corners cut (Chaikin's algorithm)."""
+        line = self._corners
+        for _ in range(2):
+            a, b = line[:-1], line[1:]
+            cuts = np.stack([a + self.cut * (b - a), b - self.cut * (b - a)], 1)
+            line = np.concatenate([line[:1], cuts.reshape(-1, 2), line[-1:]])
+        return line
+
+    def _half_width(self, z: ArrayLike) -> Floats:
+        """Give the half width at a height: bulged, with a shoulder, narrowing at the windows."""
+        share = np.asarray(z) / self.height
+        low = 1 - 0.06 * ((share - 0.38) / 0.4) ** 2
+        shoulder = 0.014 * np.exp(-(((share - self.shape.belt + 0.09) / 0.035) ** 2))
+        above = np.clip((share - self.shape.belt) / (1 - self.shape.belt), 0, 1)
+        return np.asarray(self.half * (low + shoulder) * (1 - (1 - self.shape.narrowing) * above))
+
+    def _across(self, x: ArrayLike, z: ArrayLike, v: ArrayLike) -> Floats:
+        """Give the points (…, 3) at shares v of the half width: both ends are round."""
+        x, z, v = np.broadcast_arrays(x, z, v)
+        at_end = np.clip((2 * np.abs(x) / self.length - 0.7) / 0.3, 0, 1)
+        rounded = x - np.sign(x) * self.end_radius * at_end * np.abs(v) ** 3
+        above = np.clip(2 * z / self.height - 0.8, 0, 1)
+        return np.stack([rounded, v * self._half_width(z), z - 0.05 * above * np.abs(v) ** 8], -1)
+
+    def _flank(self, x: ArrayLike, z: ArrayLike, side: int, lift: float = 0.0) -> Floats:
+        x, z = np.broadcast_arrays(x, z)
+        return np.stack([x, side * (self._half_width(z) + lift), z], -1)
+
+    def _end_x(self, end: int, z: ArrayLike) -> Floats:
+        """Give where the front, 1, or the rear, -1, is at a height."""
+        line = self._outline[:: 1 if end > 0 else -1]
+        along, up = np.abs(np.diff(line, axis=0).T)
+        rising = line[: 1 + int(np.argmax(up < 0.3 * along))]
+        return np.asarray(np.interp(z, rising[:, 1], rising[:, 0]))
+
+    def shell(self, coat: Material) -> list[Mesh]:
+        """Sweep the outline across, and close it with flanks."""
+        line = self._outline
+        over = self._across(*line.T[:, :, None], ACROSS)
+        edge = over[:, -1]
+        order = np.argsort(edge[:, 0], kind='stable')
+        x = np.linspace(edge[:, 0].min() + 0.01, edge[:, 0].max() - 0.01, 28)
+        roof = np.interp(x, edge[order, 0], edge[order, 2])
+        z = CLEARANCE_M + np.outer(roof - CLEARANCE_M, np.linspace(0, 1, 12))
+        flanks = [self._flank(x[:, None], z, side) for side in (1, -1)]
+        return [surface(sheet, coat) for sheet in (over.swapaxes(0, 1), *flanks)]
+
+    def windows(self) -> list[Mesh]:
+        """Build all panes, each in a black frame."""
+        parts = []
+        corners = self._corners[1:-1]
+        for k in (self.shape.windscreen, self.shape.rear_window):
+            if k + 1 < len(corners):
+                p, q = corners[k], corners[k + 1]
+                out = np.array([q[1] - p[1], p[0] - q[0]]) / np.linalg.norm(q - p)
+                for rim, lift, material in ((0.08, LIFT_M, DARK), (0.13, LIFT_M + PANE_M, GLASS)):
+                    rows = p + np.outer([rim, 0.5, 1 - rim], q - p) + lift * out
+                    v = ACROSS[2:-2] * (1.12 - rim)
+                    sheet = self._across(*rows.T[:, :, None], v)
+                    parts.append(surface(sheet.swapaxes(0, 1), material))
+        line = self._outline
+        order = np.argsort(line[:, 0], kind='stable')
+        belt = self.shape.belt * self.height + 0.03
+        ends = self.shape.windows
+        for rear, front in zip(ends[1::2], ends[::2], strict=True):
+            for rim, lift, material in ((0.0, 0.004, DARK), (0.03, 0.004 + PANE_M, GLASS)):
+                x = np.linspace(rear * self.length + rim, front * self.length - rim, 7)
+                high = np.interp(x, line[order, 0], line[order, 1]) - 0.1 - rim
+                low = belt + rim
+                z = low + np.outer(np.maximum(high - low, 0.02), [0, 0.5, 1])
+                for side in (1, -1):
+                    parts.append(surface(self._flank(x[:, None], z, side, lift), material))
+        return parts
+
+    def seams(self) -> list[Mesh]:
+        """Build the gaps of the doors, their handles, and the sills."""
+        parts = []
+        belt = self.shape.belt * self.height
+        ends = [share * self.length for share in self.shape.windows]
+        for side in (1, -1):
+            for x in (ends[0] - 0.02, *ends[2:4:2], ends[1::2][min(1, len(ends) // 2 - 1)]):
+                z = np.linspace(0.2 * self.height, belt, 6)
+                gap = self._flank(x + np.array([[-0.008], [0.008]]), z, side, 0.004)
+                parts.append(surface(gap, DARK))
+            for x in ends[1:4:2]:
+                place = (x + 0.15, side * (float(self._half_width(0.9 * belt)) + 0.02), 0.9 * belt)
+                parts.append(box((0.18, 0.03, 0.03), place, DARK))
+            x = np.linspace(-0.33, 0.33, 2) * self.length
+            z = np.array([CLEARANCE_M, 0.2 * self.height])
+            parts.append(surface(self._flank(x[:, None], z, side, 0.006), DARK))
+        return parts
+
+    def wrapped(
+        self,
+        end: int,
+        across: tuple[float, float],
+        heights: tuple[float, float],
+        material: Material,
+        back: float = 0.0,
+        lift: int = 1,
+    ) -> Mesh:
+        """Lay a band around the front, 1, or the rear, -1.
+
+        It lies between two shares of the half width and of the height. One that reaches the
+        body's edge goes on along the flank, `back` metres.
+        """
+        v = np.linspace(*sorted(across), 9)
+        z = np.linspace(*heights, 3)[:, None] * self.height
+        sheet = self._across(self._end_x(end, z), z, v)
+        for side, edge in ((-1, 0), (1, -1)):
+            if back > 0 and v[edge] == side:
+                x = sheet[:, edge, 0][:, None] - end * np.linspace(0.02, back, 3)[::side]
+                on_flank = self._flank(x, z, side)
+                if side > 0:
+                    sheet = np.concatenate([sheet, on_flank], 1)
+                else:
+                    sheet = np.concatenate([on_flank, sheet], 1)
+        sheet = sheet[:, ::-end]
+        normal = surface(sheet, material).vertices['normal'].reshape(sheet.shape)
+        return surface(sheet + lift * LIFT_M * normal, material)

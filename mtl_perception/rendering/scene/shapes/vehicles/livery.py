@@ -109,7 +109,7 @@ def stripes(face: Face, colours: tuple[Material, Material], pitch: float = 0.18)
     ]
 
 
-def livery(rng: np.random.Generator, face: Face) -> list[Mesh]:
+def _livery(rng: np.random.Generator, face: Face) -> list[Mesh]:
     """Paint what a haulier paints: a block of colour, bands, lines of letters, or nothing."""
     parts = []
     ink = Material(
@@ -136,3 +136,9 @@ def livery(rng: np.random.Generator, face: Face) -> list[Mesh]:
             parts.append(lettering(rng, face, face.height * low, face.height * top, text))
             top = low - 0.4 * (top - low)
     return parts
+
+
+def on_both_sides(rng: np.random.Generator, face: Callable[[int], Face]) -> list[Mesh]:
+    """Paint both flanks alike; face gives the left one for 1, the right one for -1."""
+    seed = rng.integers(2**32)
+    return [part for side in (1, -1) for part in _livery(np.random.default_rng(seed), face(side))]

@@ -1,4 +1,4 @@
-"""Lorries of three builds, and buses."""
+"""Lorries of three builds."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -126,22 +126,3 @@ def _chassis(rng: np.random.Generator, bed: Bed, front: float, build: _Build) ->
     parts.append(box((0.1, 1.9 * bed.half, 0.12), (bed.rear + 0.1, 0, 0.55), DARK))
     parts.append(box((0.05, 0.52, 0.11), (bed.rear, 0, build.floor - 0.2), PLATE))
     return parts
-
-
-def bus(rng: np.random.Generator) -> Mesh:
-    """Build a bus."""
-    body, length = paint(rng), float(rng.uniform(9.0, 13.0))
-    width, height = 2.5, 3.0
-    parts = [box((length, width, height - 0.35), (0, 0, 0.35 + (height - 0.35) / 2), body)]
-    for side in (1, -1):
-        count = 6
-        pane = length / count
-        for k in range(count):
-            x = -length / 2 + (k + 0.5) * pane
-            parts.append(box((pane - 0.12, 0.04, 1.0), (x, side * width / 2, 1.95), GLASS))
-        parts.append(box((0.05, 0.3, 0.3), (-length / 2, side * 1.0, 0.9), REAR_LAMP))
-        parts.append(box((0.05, 0.35, 0.2), (length / 2, side * 0.95, 0.75), HEADLAMP))
-    for x in (length / 2, -length / 2):
-        parts.append(box((0.06, width * 0.9, 1.1), (x, 0, 2.0), GLASS))
-    parts += wheels(length, width / 2, 0.5, (0.3, -0.28))
-    return joined(parts)
