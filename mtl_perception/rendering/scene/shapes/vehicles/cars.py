@@ -15,7 +15,7 @@ CLEARANCE_M = 0.19
 # share of the height at which front and rear end
 LOWEST = 0.12
 # how far what is mounted on the body lies before it, and the panes before their frames
-LIFT_M, PANE_M = 0.012, 0.006
+LIFT_M, SEAM_M, PANE_M = 0.012, 0.004, 0.006
 ACROSS = np.array([-1, -0.95, -0.82, -0.6, -0.3, 0, 0.3, 0.6, 0.82, 0.95, 1])
 
 
@@ -133,22 +133,26 @@ class _Body:
         x, z = np.broadcast_arrays(x, z)
         return np.stack([x, side * (self._half_width(z) + lift), z], -1)
 
-    def _end_x(self, end: int, z: ArrayLike) -> Floats:
+    def _end_x(self, end: int, z: Floats) -> Floats:
         """Give where the front, 1, or the rear, -1, is at a height."""
         line = self._outline[:: 1 if end > 0 else -1]
         along, up = np.abs(np.diff(line, axis=0).T)
         rising = line[: 1 + int(np.argmax(up < 0.3 * along))]
         return np.asarray(np.interp(z, rising[:, 1], rising[:, 0]))
 
+    @staticmethod
+    def _top(x: Floats, line: Floats) -> Floats:
+        """Give the height of an outline (N, 2) at x."""
+        order = np.argsort(line[:, 0], kind='stable')
+        return np.asarray(np.interp(x, line[order, 0], line[order, 1]))
+
     def shell(self, coat: Material) -> list[Mesh]:
         """Sweep the outline across, and close it with flanks."""
-        line = self._outline
-        over = self._across(*line.T[:, :, None], ACROSS)
-        edge = over[:, -1]
-        order = np.argsort(edge[:, 0], kind='stable')
+        x, z = self._outline.T[:, :, None]
+        over = self._across(x, z, ACROSS)
+        edge = over[:, -1, ::2]
         x = np.linspace(edge[:, 0].min() + 0.01, edge[:, 0].max() - 0.01, 28)
-        roof = np.interp(x, edge[order, 0], edge[order, 2])
-        z = CLEARANCE_M + np.outer(roof - CLEARANCE_M, np.linspace(0, 1, 12))
+        z = CLEARANCE_M + np.outer(self._top(x, edge) - CLEARANCE_M, np.linspace(0, 1, 12))
         flanks = [self._flank(x[:, None], z, side) for side in (1, -1)]
         return [surface(sheet, coat) for sheet in (over.swapaxes(0, 1), *flanks)]
 
@@ -162,39 +166,38 @@ class _Body:
                 out = np.array([q[1] - p[1], p[0] - q[0]]) / np.linalg.norm(q - p)
                 for rim, lift, material in ((0.08, LIFT_M, DARK), (0.13, LIFT_M + PANE_M, GLASS)):
                     rows = p + np.outer([rim, 0.5, 1 - rim], q - p) + lift * out
-                    v = ACROSS[2:-2] * (1.12 - rim)
-                    sheet = self._across(*rows.T[:, :, None], v)
+                    x, z = rows.T[:, :, None]
+                    sheet = self._across(x, z, ACROSS[2:-2] * (1.12 - rim))
                     parts.append(surface(sheet.swapaxes(0, 1), material))
-        line = self._outline
-        order = np.argsort(line[:, 0], kind='stable')
         belt = self.shape.belt * self.height + 0.03
-        ends = self.shape.windows
-        for rear, front in zip(ends[1::2], ends[::2], strict=True):
-            for rim, lift, material in ((0.0, 0.004, DARK), (0.03, 0.004 + PANE_M, GLASS)):
-                x = np.linspace(rear * self.length + rim, front * self.length - rim, 7)
-                high = np.interp(x, line[order, 0], line[order, 1]) - 0.1 - rim
-                low = belt + rim
+        ends = np.reshape(self.shape.windows, (-1, 2)) * self.length
+        for front, rear in ends:
+            for rim, lift, material in ((0.0, SEAM_M, DARK), (0.03, SEAM_M + PANE_M, GLASS)):
+                x = np.linspace(rear + rim, front - rim, 7)
+                low, high = belt + rim, self._top(x, self._outline) - 0.1 - rim
                 z = low + np.outer(np.maximum(high - low, 0.02), [0, 0.5, 1])
                 for side in (1, -1):
                     parts.append(surface(self._flank(x[:, None], z, side, lift), material))
         return parts
 
     def seams(self) -> list[Mesh]:
-        """Build the gaps of the doors, their handles, and the sills."""
+        """Build the gaps around the doors, which lie below the windows, handles and sills."""
+        belt, sill = self.shape.belt * self.height, 0.2 * self.height
+        # of one door or two, from front to rear: where its window begins and ends
+        doors = [share * self.length for share in self.shape.windows[:4]]
+        handle_y = float(self._half_width(0.9 * belt)) + 0.02
         parts = []
-        belt = self.shape.belt * self.height
-        ends = [share * self.length for share in self.shape.windows]
         for side in (1, -1):
-            for x in (ends[0] - 0.02, *ends[2:4:2], ends[1::2][min(1, len(ends) // 2 - 1)]):
-                z = np.linspace(0.2 * self.height, belt, 6)
-                gap = self._flank(x + np.array([[-0.008], [0.008]]), z, side, 0.004)
+            for x in (doors[0] - 0.02, *doors[2:3], doors[-1]):
+                edges = x + np.array([[-0.008], [0.008]])
+                gap = self._flank(edges, np.linspace(sill, belt, 6), side, SEAM_M)
                 parts.append(surface(gap, DARK))
-            for x in ends[1:4:2]:
-                place = (x + 0.15, side * (float(self._half_width(0.9 * belt)) + 0.02), 0.9 * belt)
+            for rear in doors[1::2]:
+                place = (rear + 0.15, side * handle_y, 0.9 * belt)
                 parts.append(box((0.18, 0.03, 0.03), place, DARK))
-            x = np.linspace(-0.33, 0.33, 2) * self.length
-            z = np.array([CLEARANCE_M, 0.2 * self.height])
-            parts.append(surface(self._flank(x[:, None], z, side, 0.006), DARK))
+            ends = np.array([[-0.33], [0.33]]) * self.length
+            heights = np.array([CLEARANCE_M, sill])
+            parts.append(surface(self._flank(ends, heights, side, SEAM_M), DARK))
         return parts
 
     def wrapped(
@@ -211,17 +214,14 @@ class _Body:
         It lies between two shares of the half width and of the height. One that reaches the
         body's edge goes on along the flank, `back` metres.
         """
-        v = np.linspace(*sorted(across), 9)
-        z = np.linspace(*heights, 3)[:, None] * self.height
+        v = np.linspace(min(across), max(across), 9)
+        z = self.height * np.linspace(heights[0], heights[1], 3)[:, None]
         sheet = self._across(self._end_x(end, z), z, v)
         for side, edge in ((-1, 0), (1, -1)):
             if back > 0 and v[edge] == side:
                 x = sheet[:, edge, 0][:, None] - end * np.linspace(0.02, back, 3)[::side]
-                on_flank = self._flank(x, z, side)
-                if side > 0:
-                    sheet = np.concatenate([sheet, on_flank], 1)
-                else:
-                    sheet = np.concatenate([on_flank, sheet], 1)
+                joining = [sheet, self._flank(x, z, side)][::side]
+                sheet = np.concatenate(joining, 1)
         sheet = sheet[:, ::-end]
         normal = surface(sheet, material).vertices['normal'].reshape(sheet.shape)
         return surface(sheet + lift * LIFT_M * normal, material)
