@@ -125,8 +125,10 @@ def _start(context: LaunchContext) -> list[Node]:
     if cameras:
         given['cameras'] = cameras
     else:
+        # an enclosing launch file may have pushed one
+        pushed = context.launch_configurations.get('ros_namespace', '')
         namespace = LaunchConfiguration('namespace').perform(context)
-        cameras = _cameras_in(params_file, f'{namespace}/perception')
+        cameras = _cameras_in(params_file, _full_name(pushed, namespace))
     names = {
         'namespace': LaunchConfiguration('namespace'),
         'remappings': [rule for camera in cameras for rule in _remappings(context, camera)],
@@ -159,6 +161,13 @@ def _start(context: LaunchContext) -> list[Node]:
         **names,
     )
     return [node, rviz]
+
+
+def _full_name(pushed: str, namespace: str) -> str:
+    """Give the node's name with its namespace, which stands below the one pushed if relative."""
+    above = '' if namespace.startswith('/') else pushed
+    parts = (part.strip('/') for part in (above, namespace, 'perception'))
+    return '/'.join(part for part in parts if part)
 
 
 def _cameras_in(params_file: Path, node: str) -> list[str]:

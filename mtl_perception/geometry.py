@@ -58,13 +58,15 @@ class Intrinsics:
         return None
 
     @classmethod
-    def square(cls, f_px: float, cy_px: float, size: tuple[int, int]) -> 'Intrinsics':
-        """Take those of square pixels in a picture of a size (height, width).
+    def centred(
+        cls, fx_px: float, fy_px: float | None, cy_px: float, size: tuple[int, int]
+    ) -> 'Intrinsics':
+        """Take those of a picture of a size (height, width), of square pixels without fy_px.
 
-        The middle column stands for the principal one, of which nobody told.
+        The middle column stands for the principal one.
         """
         height, width = size
-        return cls(f_px, f_px, (width - 1) / 2, cy_px, width, height)
+        return cls(fx_px, fx_px if fy_px is None else fy_px, (width - 1) / 2, cy_px, width, height)
 
     def scaled(self, width: int, height: int) -> 'Intrinsics':
         """Give the intrinsics of the picture resized to another size.

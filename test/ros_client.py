@@ -128,8 +128,28 @@ class Client(Watched):
         self._executor.add_node(self.node)
         # looks again at what the graph says, which has no event of its own in rclpy
         self.node.create_timer(0.05, self._notify)
-        self._thread = threading.Thread(target=self._executor.spin)
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._spin)
         self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except Exception as error:
+            # that of a callback, after which nothing is received any more
+            with self.changed:
+                self._failure = error
+                self.changed.notify_all()
+
+    def wait_for(self, what: str, probe: Callable[[], Result | None]) -> Result:
+        """Wait until probe gives something true, and give it; not after a callback has failed."""
+
+        def served() -> Result | None:
+            if self._failure and self.context.ok():
+                raise AssertionError(f'{what}: a callback failed') from self._failure
+            return probe()
+
+        return super().wait_for(what, served)
 
     def subscribe(self, kind: type, topic: str) -> None:
         self.received[topic] = []

@@ -1,6 +1,7 @@
 import logging
 import os
 from pathlib import Path
+import tempfile
 
 import pytest
 
@@ -29,6 +30,13 @@ def test_it_is_where_the_user_s_caches_are(monkeypatch: pytest.MonkeyPatch) -> N
     assert cache_folder() == Path('/caches/mtl_perception')
     monkeypatch.delenv('XDG_CACHE_HOME')
     assert cache_folder() == Path.home() / '.cache' / 'mtl_perception'
+
+
+def test_who_has_no_home_has_a_temporary_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('MTL_PERCEPTION_CACHE', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('os.path.expanduser', lambda path: path)
+    assert cache_folder() == Path(tempfile.gettempdir()) / 'mtl_perception'
 
 
 def test_what_is_stored_is_found_under_its_key_alone() -> None:

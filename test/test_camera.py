@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from ros_client import Client, ros_environment, TIMEOUT_S
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from mtl_perception.engine import output_size, Prediction
@@ -27,7 +27,7 @@ from mtl_perception.ros.pipeline.pipeline import Pipeline
 
 WIDTH, HEIGHT = 8, 4
 LABELS, INFO = 'segmentation/labels', 'segmentation/camera_info'
-DEPTH = 'depth/image'
+DEPTH, OBSTACLES = 'depth/image', 'points/obstacles'
 
 
 CARD = SimpleNamespace(tasks=('segmentation',), label_space='road8', training_f_px=None)
@@ -246,13 +246,44 @@ def test_not_subscribed_it_has_no_state_and_begins_anew(bench: Bench) -> None:
     assert bench.camera.counters.received == 0
 
 
+def test_a_cloud_that_was_not_asked_for_is_not_made_of_less(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """A calibration that comes while a frame is in work is for the next one."""
+    asked: list[set[str]] = []
+    calibration = CameraInfo(width=WIDTH, height=HEIGHT, p=[5.0, *[0.0] * 4, 5.0, *[0.0] * 6])
+    calibration.p[10] = 1.0
+
+    def predict_batch(pictures: Sequence[Any], wanted: Collection[str]) -> list[Prediction]:
+        asked.append({*wanted})
+        if len(asked) == 1:
+            bench.infos.publish(calibration)
+            bench.wait_for('camera_info', lambda: bench.camera._infos.of(WIDTH, HEIGHT))
+        shape = pictures[0].shape[:2]
+        depth = np.full(shape, 5.0, np.float32)
+        labels = np.zeros(shape, np.uint8) if 'labels' in wanted else None
+        return [Prediction(labels, labels, depth, None) for _ in pictures]
+
+    card = SimpleNamespace(tasks=('segmentation', 'depth'), label_space='road8', training_f_px=5.0)
+    bench = make_bench(predict_batch, card)
+    bench.subscribe_and_match(Image, DEPTH)
+    bench.subscribe_and_match(PointCloud2, OBSTACLES)
+    for number in (1, 2):
+        bench.send(number)
+        bench.wait_for_count('answered', number)
+    assert asked == [{'depth'}, {'labels', 'confidence', 'depth'}]
+    bench.wait_for('depth', lambda: len(bench.received[DEPTH]) == 2)
+    (cloud,) = bench.wait_for('cloud', lambda: bench.received[OBSTACLES])
+    assert cloud.header.frame_id == '2'
+
+
 def test_depth_is_scaled_by_the_ground_once_that_is_known(
     make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Depth alone is wanted, yet the network is asked for labels, which tell the ground."""
     monkeypatch.setattr(scale, '_EVERY_S', 0.0)
     shape, f_px = (120, 160), 200.0
-    intrinsics = Intrinsics.square(f_px, 20.0, shape)
+    intrinsics = Intrinsics.centred(f_px, None, 20.0, shape)
     seen = GroundPlane.level(intrinsics, 2.0).depth(*np.indices(shape))
     road = np.full(shape, label_space('road8').id_of('road'), np.uint8)
 

@@ -34,6 +34,28 @@ def test_a_verb_without_a_base_library_says_so_too(
     assert 'docs/troubleshooting.md' in said
 
 
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        ('benchmark --batch 0', "--batch: '0' is not a whole number above 0"),
+        ('render r --frames 0', "--frames: '0' is not a whole number above 0"),
+        ('render r --seed=-1', "--seed: '-1' is not a whole number, 0 or more"),
+        ('render r --queues 2', "--queues: '2' is not a share from 0 to 1"),
+        ('render r --samples x', "--samples: 'x' is not a whole number above 0"),
+        ('render-drive r --frames 0', "--frames: '0' is not a whole number above 0"),
+        ('soak --rate 0', "--rate: '0' is not a number above 0"),
+        ('predict b --out o --stride 0', "--stride: '0' is not a whole number above 0"),
+        ('predict b --out o --namespace front-camera', "'front-camera' is no namespace"),
+    ],
+)
+def test_numbers_and_names_that_cannot_be_are_refused(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words.split())
+    assert said in capsys.readouterr().err
+
+
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(['--help'])

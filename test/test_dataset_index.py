@@ -59,7 +59,8 @@ def test_a_grey_picture_becomes_three_equal_channels(index: Path) -> None:
     ('column', 'text', 'expected'),
     [
         *(('fx_px', text, 'a number above 0') for text in ('abc', '0', '-721.5', 'nan', 'inf')),
-        *(('cy_px', text, 'a number,') for text in ('abc', 'nan')),
+        *(('fy_px', text, 'a number above 0') for text in ('0', 'nan')),
+        *((column, text, 'a number,') for column in ('cx_px', 'cy_px') for text in ('abc', 'nan')),
     ],
 )
 def test_intrinsics_that_cannot_be_are_refused(
@@ -93,6 +94,13 @@ def test_what_spreadsheets_put_before_an_index_is_passed_over(tmp_path: Path) ->
     index = make_index(tmp_path, [{'picture': PICTURE}])
     index.write_text(index.read_text(), encoding='utf-8-sig')
     np.testing.assert_array_equal(read_index(index)[0].read_picture(), PICTURE)
+
+
+def test_an_index_in_another_encoding_is_named(tmp_path: Path) -> None:
+    index = make_index(tmp_path, [{'picture': PICTURE, 'source': 'Straße'}])
+    index.write_bytes(index.read_text().encode('cp1252'))
+    with pytest.raises(ValueError, match=f'index {index} is not UTF-8.*save it as such'):
+        read_index(index)
 
 
 def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:

@@ -96,6 +96,19 @@ def test_missing_annotations_are_targets_without_valid_pixels(tmp_path: Path) ->
     assert np.isnan(depth_m).all()
 
 
+def test_views_keep_to_the_rows_that_a_longer_lens_would_show(tmp_path: Path) -> None:
+    picture = np.repeat(np.arange(100, dtype=np.uint8)[:, None, None] * 2, 200, axis=1)
+    picture = np.repeat(picture, 3, axis=2)
+    means = {}
+    for row in (20.0, 80.0):
+        made = read_index(make_index(tmp_path, [{'picture': picture, 'cy_px': row}]))
+        dataset = AsymmetricDataset(made, 'road8', 700.0)
+        framing = Framing((32, 64), (2.0, 2.0))
+        views = [dataset[Draw(0, seed, framing)][0] for seed in range(6)]
+        means[row] = np.mean([view.float().mean().item() for view in views])
+    assert means[20.0] < means[80.0] - 30
+
+
 @pytest.mark.parametrize(('f_px', 'metres'), [(700.0, 12.0), (350.0, 24.0), (1400.0, 6.0)])
 def test_depth_is_taken_to_the_focal_length_of_training(
     tmp_path: Path, f_px: float, metres: float
@@ -212,10 +225,10 @@ class TestQuotaSampler:
             QuotaSampler(*options, by_group=True, share=(0, 2))
 
     def test_a_group_without_pictures_is_refused(self, rows: list[AnnotatedPicture]) -> None:
-        with pytest.raises(ValueError, match='no picture of e, f is in the index'):
+        with pytest.raises(ValueError, match='no picture of e, f to train with; take the'):
             QuotaSampler(rows, [Group(('e', 'f'), 1)], [FRAMING], range(1), 0)
         with pytest.raises(
-            ValueError, match='no picture of d is in the index with what depth needs'
+            ValueError, match='no picture of d with what depth needs to train with'
         ):
             QuotaSampler(rows, [Group(('d',), 1, needs=('depth',))], [FRAMING], range(1), 0)
 

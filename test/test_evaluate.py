@@ -101,7 +101,7 @@ def test_depth_is_taken_to_the_focal_length_of_the_picture(
 
 def ahead_of_a_road(picture: NDArray[np.uint8]) -> Prediction:
     """See a road below the middle, twice as far below the camera as it is."""
-    camera = Intrinsics.square(100.0, 59.5, picture.shape[:2])
+    camera = Intrinsics.centred(100.0, None, 59.5, picture.shape[:2])
     depth = GroundPlane.level(camera, 3.0).depth(*np.indices(picture.shape[:2]))
     depth[np.isnan(depth)] = 80.0
     road = np.where(depth < 80, 2, 0).astype(np.uint8)
@@ -110,17 +110,23 @@ def ahead_of_a_road(picture: NDArray[np.uint8]) -> Prediction:
 
 def test_depth_is_scaled_by_the_height_of_the_camera_where_that_is_known(tmp_path: Path) -> None:
     picture = np.full((120, 160, 3), 90, np.uint8)
-    truth = GroundPlane.level(Intrinsics.square(100.0, 59.5, (120, 160)), 1.5)
+    truth = GroundPlane.level(Intrinsics.centred(100.0, None, 59.5, (120, 160)), 1.5)
     depth = np.nan_to_num(truth.depth(*np.indices((120, 160))), nan=0.0)
     cameras: list[dict[str, Any]] = [
-        {'fx_px': 100.0, 'cy_px': 59.5, 'source': 'known'},
+        {'fx_px': 100.0, 'fy_px': 100.0, 'cy_px': 59.5, 'source': 'known'},
+        {'fx_px': 100.0, 'fy_px': 200.0, 'cy_px': 59.5, 'source': 'tall'},
         {'fx_px': 100.0, 'cy_px': '', 'source': 'unknown'},
     ]
     rows = [{'picture': picture, 'depth': depth, **camera} for camera in cameras]
     index = read_index(make_index(tmp_path, rows))
-    for height_m, errors in ((1.5, (0.0, 1.0)), (None, (1.0, 1.0)), (3.0, (1.0, 1.0))):
+    # of pixels half as high the ground seen lies 1.5 m below the camera, not 3
+    for height_m, errors in (
+        (1.5, (0.0, 1.0, 1.0)),
+        (None, (1.0, 1.0, 1.0)),
+        (0.75, (0.5, 0.0, 1.0)),
+    ):
         found = score(ahead_of_a_road, index, Scale('road8', 100.0, height_m))['sources']
-        for source, error in zip(('known', 'unknown'), errors, strict=True):
+        for source, error in zip(('known', 'tall', 'unknown'), errors, strict=True):
             assert found[source]['depth']['abs_rel'] == pytest.approx(error, abs=0.02), source
 
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 import json
 from pathlib import Path
 
@@ -7,9 +8,12 @@ from made_index import make_index
 from made_weights import make_picture, make_weights
 import numpy as np
 import pytest
+import torch
 
 from mtl_perception.engine import Engine, Prediction
 from mtl_perception.label_space import label_space, UNLABELLED
+from mtl_perception.model_card import load_network, sha256_of, write_card
+from mtl_perception.network.checkpoint import write_weights
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import (
     AnnotatedPicture,
@@ -32,6 +36,7 @@ SKY, BUILDING, ROAD, SIDEWALK = map(
 )
 NORMALS = np.full((HEIGHT, WIDTH, 3), (0.6, 0.0, -0.8), np.float32)
 KNOWN = {'fx_px': 350.0, 'fy_px': 350.0, 'cx_px': 78.0, 'cy_px': 30.0}
+CAMERA = Camera(350.0, 30.0)
 
 
 @pytest.fixture(scope='module')
@@ -82,6 +87,30 @@ def test_experts_of_another_focal_length_are_corrected(
     np.testing.assert_allclose(
         mixed.ask(PICTURE).depth, ensemble.ask(PICTURE).depth / np.sqrt(2), rtol=1e-4
     )
+
+
+def test_a_picture_seen_larger_is_one_of_a_longer_focal_length(tmp_path: Path) -> None:
+    path = make_weights(tmp_path / 'flat.safetensors', TASKS)
+    card, network = load_network(path)
+    with torch.no_grad():
+        network.heads['depth'][2].weight.zero_()
+        network.heads['depth'][2].bias.fill_(np.log(8.0))
+    write_weights(network, path)
+    write_card(replace(card, sha256=sha256_of(path)), path)
+    for scale in (1.0, 2.0):
+        depth = Ensemble([str(path)], scales=(scale,)).ask(PICTURE).depth
+        np.testing.assert_allclose(depth, 8.0 * scale, rtol=0.05)
+
+
+def test_an_expert_of_several_label_spaces_answers_in_that_of_its_card(tmp_path: Path) -> None:
+    joint = {'segmentation': 46, 'depth': 1}
+    path = make_weights(
+        tmp_path / 'joint.safetensors', joint, label_space='kitti6', classes=(40, 46)
+    )
+    engine, opinion = Engine(path, 'cpu', 'torch', 'fp32'), Ensemble([str(path)], (1.0,))
+    said, expected = opinion.ask(PICTURE).labels, engine.predict(PICTURE).labels
+    assert said.max() < 6
+    assert (said == expected).mean() > 0.5
 
 
 def test_experts_of_two_label_spaces_are_refused(tmp_path: Path, weights: str) -> None:
@@ -186,6 +215,43 @@ def test_pictures_of_one_name_are_told_apart_and_sources_may_follow_each_other(
     assert asked == ['second', 'first', 'second']
 
 
+def test_each_picture_keeps_its_annotations_in_whatever_order(
+    tmp_path: Path, ensemble: Ensemble
+) -> None:
+    pictures = [make_picture(HEIGHT, WIDTH, seed) for seed in (3, 4)]
+    rows = read_index(make_index(tmp_path / 'own', [{'picture': each} for each in pictures]))
+    experts, output = Experts(ensemble, Caution(0.0, 0.0)), tmp_path / 'new'
+    output.mkdir()
+    said = [ensemble.ask(each).labels for each in pictures]
+    assert (said[0] != said[1]).any()
+    for order in (1, -1, 1):
+        write_index(rows[::order], rows, experts, output)
+        for row, labels in zip(read_index(output / 'index.csv'), said[::order], strict=True):
+            np.testing.assert_array_equal(row.read_labels(), labels)
+
+
+def test_what_people_have_added_since_is_not_overruled(tmp_path: Path, ensemble: Ensemble) -> None:
+    experts, output = Experts(ensemble, Caution(0.0, 0.0), camera=CAMERA), tmp_path / 'new'
+    output.mkdir()
+    labels = np.full((HEIGHT, WIDTH), SIDEWALK, np.uint8)
+    for row in ({}, {'labels': labels, **KNOWN}):
+        rows = read_index(make_index(tmp_path / 'own', [{'picture': PICTURE, **row}]))
+        write_index(rows, rows, experts, output)
+    (written,) = read_index(output / 'index.csv')
+    assert written.label_source == 'human'
+    assert (written.read_labels() == SIDEWALK).all()
+    camera = (written.f_px, written.fy_px, written.principal_column, written.principal_row)
+    assert camera == tuple(KNOWN.values())
+    assert written.depth_source == EXPERT
+
+
+def test_an_annotation_of_another_size_is_named(tmp_path: Path, ensemble: Ensemble) -> None:
+    labels = np.zeros((HEIGHT // 2, WIDTH // 2), np.uint8)
+    rows = read_index(make_index(tmp_path, [{'picture': PICTURE, 'labels': labels, **KNOWN}]))
+    with pytest.raises(ValueError, match=r'image_0\.png of source made is .* give them one size'):
+        Experts(ensemble).complete(rows[0])
+
+
 def test_what_the_experts_doubt_is_left_out(tmp_path: Path, ensemble: Ensemble) -> None:
     (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, **KNOWN}]))
     asked = ensemble.ask(PICTURE)
@@ -207,14 +273,43 @@ def test_geometry_overrules_the_networks_on_the_ground(tmp_path: Path, ensemble:
     labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
     labels[:50] = UNLABELLED
     (row,) = read_index(make_index(tmp_path, [{'picture': PICTURE, 'labels': labels}]))
-    camera = Camera(350.0, 30.0)
-    plain = Experts(ensemble, Caution(0.0, 0.0), camera=camera).complete(row)
-    implied = Experts(ensemble, Caution(0.0, 0.0), 1.5, camera).complete(row)
+    plain = Experts(ensemble, Caution(0.0, 0.0), camera=CAMERA).complete(row)
+    implied = Experts(ensemble, Caution(0.0, 0.0), 1.5, CAMERA).complete(row)
     # the made network's depth is no plane: a level camera at 1.5 m it is
     rows = np.arange(50, HEIGHT)[:, None] * np.ones(WIDTH)
     np.testing.assert_allclose(implied.depth[50:], 350 * 1.5 / (rows - 30), rtol=1e-4)
     np.testing.assert_array_equal(implied.depth[:50], plain.depth[:50])
     assert np.abs(implied.depth[50:] / plain.depth[50:] - 1).mean() > 0.1
+
+
+def plane_of(height_m: float, fy_px: float = 350.0, tilt: float = 0.0) -> np.ndarray:
+    """Give the depth of a plane below the camera, whose horizon is at row 30."""
+    below = (np.arange(HEIGHT)[:, None] - 30.0) / fy_px + tilt * np.ones(WIDTH)
+    return (height_m / np.maximum(below, 1e-3)).astype(np.float32)
+
+
+@pytest.mark.parametrize('measured', [False, True])
+def test_the_ground_lies_as_the_networks_see_it_at_the_height_that_is_known(
+    ensemble: Ensemble, measured: bool
+) -> None:
+    """Though a sensor measured something of it, but too little for a plane."""
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:50] = UNLABELLED
+    seen, true = plane_of(2.0, tilt=0.03), plane_of(1.5, tilt=0.03)
+    few = np.where((np.indices(labels.shape) % 12 == 0).all(0), true, np.nan).astype(np.float32)
+    few[:70] = np.nan
+    experts = Experts(ensemble, camera_height_m=1.5)
+    found = experts.ground_depth(labels, seen, CAMERA, few if measured else None)
+    np.testing.assert_allclose(found[50:], true[50:], rtol=0.01)
+
+
+def test_pixels_of_the_ground_need_not_be_square(ensemble: Ensemble) -> None:
+    labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+    labels[:50] = UNLABELLED
+    found = Experts(ensemble, camera_height_m=1.5).ground_depth(
+        labels, np.full(labels.shape, np.nan, np.float32), Camera(350.0, 30.0, fy_px=420.0)
+    )
+    np.testing.assert_allclose(found[50:], plane_of(1.5, fy_px=420.0)[50:], rtol=0.01)
 
 
 class TestRevision:
@@ -286,9 +381,10 @@ def test_the_stand_in_gives_only_what_is_not_known_of_a_camera(
     cameras = [KNOWN, {'fx_px': 350.0}, {'cy_px': 30.0}, {}]
     rows = read_index(make_index(tmp_path, [{'picture': PICTURE, **known} for known in cameras]))
     found = [Experts(ensemble, camera=Camera(500.0, 40.0)).camera_of(row) for row in rows]
-    assert found == [Camera(350, 30), Camera(350, 40), Camera(500, 30), Camera(500, 40)]
+    known = Camera(350, 30, fy_px=350)
+    assert found == [known, Camera(350, 40), Camera(500, 30), Camera(500, 40)]
     alone = [Experts(ensemble).camera_of(row) for row in rows]
-    assert alone == [Camera(350, 30), None, None, None]
+    assert alone == [known, None, None, None]
 
 
 def test_depth_at_the_end_of_the_range_is_doubted(tmp_path: Path) -> None:
@@ -348,7 +444,7 @@ def test_the_command_scores_and_writes(
     ).parent
     output = tmp_path / 'out'
     arguments = ['--experts', weights, '--scales', '1', '--sources', 'made']
-    main([str(data), '--output', str(output), *arguments, '--labels-confidence', '0'])
+    main([str(data), '--output', str(output), *arguments, '--labels-confidence', '1e-6'])
     assert 'made                   segmentation' in capsys.readouterr().out
     figures = json.loads((output / 'agreement.json').read_text())
     assert figures['networks']['all']['segmentation']['pictures'] == 1
@@ -369,6 +465,30 @@ def test_the_command_scores_and_writes(
         main([str(data), '--output', str(output), '--sources', 'mad'])
 
 
+@pytest.mark.parametrize(
+    ('option', 'value', 'words'),
+    [
+        ('--camera-height', '-1', "'-1' is not a number above 0"),
+        ('--camera-height', 'nan', "'nan' is not a number above 0"),
+        ('--scales', '0', "'0' is not a number above 0"),
+        ('--labels-confidence', 'much', "'much' is not a number above 0"),
+    ],
+)
+def test_what_options_cannot_be_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, words: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), '--output', str(tmp_path / 'new'), f'{option}={value}'])
+    assert words in capsys.readouterr().err
+
+
+def test_a_misspelt_split_is_refused(tmp_path: Path, weights: str) -> None:
+    data = make_index(tmp_path, [{'picture': PICTURE}]).parent
+    options = ['--experts', weights, '--split', 'trian']
+    with pytest.raises(ValueError, match='no picture of split trian; it has the splits train'):
+        main([str(data), '--output', str(tmp_path / 'new'), *options])
+
+
 def test_the_ground_alone_may_speak(tmp_path: Path, weights: str) -> None:
     labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
     labels[:60] = UNLABELLED
@@ -385,7 +505,8 @@ def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: 
     data = make_index(tmp_path, [{'picture': PICTURE, 'labels': labels, 'split': 'val'}]).parent
     again = str(make_weights(tmp_path / 'again.safetensors', TASKS))
     output = tmp_path / 'out'
-    main([str(data), '--output', str(output), '--experts', weights, again, '--scales', '1'])
+    options = ['--experts', weights, again, '--scales', '1', '--split', 'val']
+    main([str(data), '--output', str(output), *options])
     figures = json.loads((output / 'agreement.json').read_text())
     assert figures['each'].keys() == {weights, again}
     # the same network twice

@@ -21,7 +21,7 @@ ARGUMENTS = {
     },
     'kitti_demo': {'bag', 'rate', 'loop', 'image', 'camera_info', 'rviz'},
 }
-FINDERS = ('_cameras_in', '_parameters_in', '_stands_for')
+FINDERS = ('_cameras_in', '_full_name', '_parameters_in', '_stands_for')
 launch_files = pytest.mark.parametrize('name', ARGUMENTS)
 
 
@@ -38,6 +38,20 @@ def value_of(name: str, variable: str) -> ast.expr:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == variable:
             return statement.value
     raise AssertionError(f'{name}.launch.py has no {variable}')
+
+
+def finders() -> dict[str, Any]:
+    """Give the functions of a launch file that need nothing of `launch`."""
+    found = [one for one in source_of('perception').body if getattr(one, 'name', '') in FINDERS]
+    scope: dict[str, Any] = {
+        'yaml': yaml,
+        'Path': Path,
+        're': re,
+        'Any': Any,
+        'Iterator': Iterator,
+    }
+    exec(compile(ast.Module(found, []), 'perception.launch.py', 'exec'), scope)
+    return scope
 
 
 @launch_files
@@ -118,18 +132,26 @@ def test_cameras_are_found_in_a_parameters_file(
     tmp_path: Path, text: str, namespace: str, expected: list[str]
 ) -> None:
     """As rclpy finds them, by the launch file's own functions."""
-    found = [one for one in source_of('perception').body if getattr(one, 'name', '') in FINDERS]
-    scope: dict[str, Any] = {
-        'yaml': yaml,
-        'Path': Path,
-        're': re,
-        'Any': Any,
-        'Iterator': Iterator,
-    }
-    exec(compile(ast.Module(found, []), 'perception.launch.py', 'exec'), scope)
     file = tmp_path / 'mine.yaml'
     file.write_text(text)
-    assert scope[FINDERS[0]](file, f'{namespace}/perception') == expected
+    assert finders()['_cameras_in'](file, f'{namespace}/perception') == expected
+
+
+@pytest.mark.parametrize(
+    ('pushed', 'namespace', 'expected'),
+    [
+        ('', '', 'perception'),
+        ('', 'a', 'a/perception'),
+        ('', '/a/', 'a/perception'),
+        ('/robot', '', 'robot/perception'),
+        ('/robot', 'a', 'robot/a/perception'),
+        ('/robot', '/a', 'a/perception'),
+    ],
+)
+def test_a_namespace_that_an_enclosing_launch_file_pushed_counts(
+    pushed: str, namespace: str, expected: str
+) -> None:
+    assert finders()['_full_name'](pushed, namespace) == expected
 
 
 def test_the_demo_plays_what_kitti_to_bag_writes() -> None:

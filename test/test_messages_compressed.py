@@ -129,3 +129,10 @@ def test_what_is_neither_jpeg_nor_png_is_refused(data):
 def test_any_bytes_give_a_value_error(data, start):
     with pytest.raises(ValueError, match='compressed image of format'):
         decode_compressed('jpeg', start + data)
+
+
+@pytest.mark.parametrize('format', ['16UC1; png compressed', '32FC1; compressedDepth png'])
+def test_depth_is_no_picture(format: str) -> None:
+    content = cv2.imencode('.png', np.full((4, 6), 2000, np.uint16))[1].tobytes()
+    with pytest.raises(ValueError, match='is depth, no picture'):
+        decode_compressed(format, content)

@@ -243,8 +243,14 @@ class TestVerb:
                 return make_picture(*SIZE)
 
         reports = iter([self.report(0.75, 0.2), self.report(0.6, 0.2)])
+
+        def evaluate(data: str, engine: Engine, split: str) -> dict[str, Any]:
+            # who looks meanwhile sees what was there
+            assert (path.read_bytes() if path.exists() else None) == existing
+            return next(reports)
+
         monkeypatch.setattr(verb, 'read_annotated', lambda data, split: [Row()] * 5)
-        monkeypatch.setattr(verb, 'evaluate', lambda data, engine, split: next(reports))
+        monkeypatch.setattr(verb, 'evaluate', evaluate)
         parser = argparse.ArgumentParser()
         verb.add_arguments(parser)
         flags = ['--keep-anyway'] if anyway else []
@@ -257,4 +263,5 @@ class TestVerb:
             with pytest.raises(ValueError, match=message):
                 verb.run(options)
             assert (path.read_bytes() if path.exists() else None) == existing
+        assert not list(path.parent.glob('.checking-*'))
         path.unlink(missing_ok=True)

@@ -174,6 +174,14 @@ def test_keys_that_choose_name_what_there_is(key: str) -> None:
             'groups=[{sources: [a], per_batch: 1, blur_px: -1}]',
             'blur_px is -1; expected a number, 0 or more',
         ),
+        (
+            'groups=[{sources: [a], per_batch: 1, blur_px: 30, crop: [64, 96]}]',
+            'blur_px is 30.0 for views of 64 pixels; expected less than a third',
+        ),
+        (
+            'crop=[64, 64',
+            '--set crop=[64, 64 is not YAML',
+        ),
     ],
 )
 def test_what_a_key_cannot_say_is_refused_with_what_is_expected(change: str, words: str) -> None:

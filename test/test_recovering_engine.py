@@ -112,6 +112,12 @@ def test_a_gpu_that_cannot_hold_the_model_leaves_it_to_the_cpu(emptied: list[str
     assert 'too little memory' in engine.fallback
 
 
+def test_a_gpu_that_is_not_there_is_told(emptied: list[str]) -> None:
+    engine = RecoveringEngine(lambda device: FakeEngine('cpu'), 'cuda:0')
+    assert engine.fallback == "there is no device 'cuda:0' here"
+    assert RecoveringEngine(lambda device: FakeEngine('cpu'), 'auto').fallback == ''
+
+
 def test_other_errors_and_a_full_cpu_are_not_hidden(emptied: list[str]) -> None:
     def fail(device: str) -> FakeEngine:
         raise ValueError(f'no weights for {device}')
@@ -135,6 +141,8 @@ def test_other_errors_and_a_full_cpu_are_not_hidden(emptied: list[str]) -> None:
         (RuntimeError('Failed to allocate memory for requested buffer of size 9'), True),
         (RuntimeError('CUDA error: an illegal memory access was encountered'), False),
         (ValueError('out of memory'), False),
+        # what ONNX Runtime raises is no RuntimeError
+        (type('RuntimeException', (Exception,), {})('Failed to allocate memory for 9'), True),
     ],
 )
 def test_lack_of_memory_is_recognised(error: Exception, expected: bool) -> None:

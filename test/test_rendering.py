@@ -27,14 +27,6 @@ from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.ground.islands import CLEAR_M, NARROWEST_M
 from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
 from mtl_perception.rendering.scene.shapes.furniture import island_post
-from mtl_perception.rendering.scene.shapes.vehicles import vehicle
-from mtl_perception.rendering.scene.shapes.vehicles.livery import (
-    flat,
-    LIFT_M,
-    rectangles,
-    round_side,
-    WHITE,
-)
 from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
 
 SEEDS = (1, 2, 6)
@@ -191,83 +183,6 @@ def test_a_queue_stands_close_and_nobody_in_another(seed: int) -> None:
     assert 0.5 < min(gaps) < max(gaps) < 9
 
 
-@pytest.mark.parametrize('queues', [0.0, 1.0])
-def test_no_two_vehicles_are_in_one_place_and_none_is_around_the_camera(queues: float) -> None:
-    ranges = replace(Ranges(), queues=queues, queue_speed_mps=(1.0, 1.0))
-    longest = 0.0
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        scene = draw_scene(rng, ranges)
-        path = replace(drawn_path(rng), start_m=30.0)
-        scene = with_room(scene, path, [0.0])
-        spans = []
-        for mover in scene.movers:
-            points = mover.part.mesh.vertices['position']
-            if not mover.speed_mps or mover.length < 3:
-                continue
-            # mirrors may pass each other
-            half = mover.width / 2 - 0.35
-            ends = mover.s + np.array([points[:, 0].min(), points[:, 0].max()]) * np.cos(
-                mover.turn
-            )
-            spans.append((*sorted(ends), mover.t - half, mover.t + half))
-            longest = max(longest, mover.length)
-        spans.append((28.0, 32.0, scene.lane_t - 0.7, scene.lane_t + 0.7))
-        for k, (a0, a1, left_a, right_a) in enumerate(spans):
-            for b0, b1, left_b, right_b in spans[:k]:
-                apart_along = max(a0, b0) - min(a1, b1)
-                apart_across = max(left_a, left_b) - min(right_a, right_b)
-                assert max(apart_along, apart_across) > 0
-    assert longest > 12
-
-
-def test_lorries_have_the_size_of_lorries_and_are_painted_on_the_outside() -> None:
-    for seed in range(60):
-        points = vehicle(np.random.default_rng(seed), 'lorry').vertices['position']
-        length, width, height = np.ptp(points, axis=0)
-        assert 5 < length < 17.5
-        assert 2 < width < 3.3
-        assert 2.2 < height < 4.5
-    half, radius, axis = 1.25, 1.1, 2.4
-    for side in (1, -1):
-        face = flat((side, side * half, 1.0), (-side, 0, 0), (2.0, 2.0))
-        np.testing.assert_allclose(face.place(np.array([0.5, 1.0])), [side / 2, side * 1.27, 2.0])
-        drum = round_side(-4.0, 4.0, axis, radius, side)
-        # right of it is ahead on the right side, and behind on the left
-        low, right, top = drum.place(np.array([[1.0, 0.0], [2.0, 0.0], [1.0, drum.height]]))
-        np.testing.assert_allclose(right - low, [-side, 0, 0], atol=1e-9)
-        for place in (low, top):
-            assert np.hypot(place[1], place[2] - axis) == pytest.approx(radius + LIFT_M)
-            assert place[1] * side > 0
-        assert low[2] < axis < top[2]
-        painted = face.patches(rectangles(np.array([[0, 0, 1, 1]])), WHITE)
-        assert (painted.vertices['normal'] @ [0, side, 0] > 0.99).all()
-
-
-def test_in_an_alley_something_stands_near_on_both_sides() -> None:
-    studio = rendered.studio()
-
-    def nearest(alleys: float) -> NDArray[np.float64]:
-        """Measure how near things stand at the left and the right edge, median of six scenes."""
-        found = []
-        for seed in range(6):
-            rng = np.random.default_rng(seed)
-            scene = draw_scene(rng, replace(Ranges(), alleys=alleys))
-            assert (scene.street.kind == 'alley') == (alleys == 1.0)
-            path = replace(drawn_path(rng), start_m=20.0)
-            truth = studio.frame(with_room(scene, path, [0.0]), path, 0.0, rng).truth
-            ground = np.isin(truth.labels, [IDS[name] for name in ('road', 'sidewalk')])
-            eighth = truth.depth.shape[1] // 8
-            edges = np.s_[:, :eighth], np.s_[:, -eighth:]
-            found.append([np.percentile(truth.depth[e][~ground[e]], 25) for e in edges])
-        return np.asarray(np.median(found, axis=0))
-
-    alley, other = nearest(1.0), nearest(0.0)
-    # to the left lies the other lane
-    assert (alley < (7.0, 5.0)).all()
-    assert (other > (7.0, 5.0)).all()
-
-
 def seen_at(frame: Frame, place: NDArray[np.float64]) -> tuple[int, int, float]:
     """Project a place (3,) in the world; give row, column and depth."""
     x, y, z, _ = np.linalg.inv(frame.moment.camera) @ np.append(place, 1.0)
@@ -421,7 +336,7 @@ def test_a_camera_may_stand_lower(tmp_path: Path, capsys: pytest.CaptureFixture[
     heights = []
     for row in read_index(tmp_path / 'index.csv'):
         labels, depth = row.read_labels(), row.read_depth()
-        camera = Intrinsics.square(row.f_px, row.principal_row, labels.shape)
+        camera = Intrinsics.centred(row.f_px, None, row.principal_row, labels.shape)
         heights.append(ground_height_m(labels == IDS['road'], depth, camera))
     found = [height for height in heights if height is not None]
     assert len(found) > len(heights) / 2

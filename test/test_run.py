@@ -151,8 +151,51 @@ def test_rates_and_decay_are_those_of_the_recipe_that_goes_on(
     decays = [{g['weight_decay'] for g in r.optimiser.param_groups} for r in (run, again)]
     assert decays == [{recipe.weight_decay}, {0.3}]
     again.advance([made_batch()])
-    with pytest.raises(ValueError, match=r"another optimiser than 'sgd'; go on with the one"):
-        start(recipe, optimiser='sgd').restore(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'optimiser': 'sgd'}, 'optimiser adamw'),
+        ({'encoder': 'resnet18'}, 'encoder mobilenet_v2'),
+        ({'label_space': 'kitti6'}, 'label_space road8'),
+        ({'depth_activation': 'abs'}, 'depth_activation exp'),
+        ({'training_f_px': 1400.0}, r'training_f_px 700\.0'),
+    ],
+)
+def test_what_was_learnt_in_other_terms_is_not_gone_on_with(
+    recipe: Recipe, tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    start(recipe).save(path)
+    with pytest.raises(ValueError, match=f'is of a run with {words}, which .* give it the same'):
+        start(recipe, **change).restore(path)
+
+
+@pytest.mark.parametrize('content', [None, b'', b'torn'])
+def test_what_is_no_checkpoint_is_refused(
+    recipe: Recipe, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    if content is None:
+        torch.save({'weights': 1}, path)
+    else:
+        path.write_bytes(content)
+    words = 'cannot be read' if content is not None else 'holds no training run'
+    with pytest.raises(ValueError, match=words):
+        start(recipe).restore(path)
+
+
+def test_gradients_are_cut_to_the_recipe_s_norm(recipe: Recipe) -> None:
+    exact = {'precision': 'fp32', 'optimiser': 'sgd', 'momentum': 0.0, 'weight_decay': 0.0}
+    moved = []
+    for norm in (1e-3, 1e-4):
+        run = start(recipe, gradient_norm=norm, encoder_rate=1.0, decoder_rate=1.0, **exact)
+        before = [p.detach().clone() for p in run.network.parameters()]
+        run.advance([made_batch()])
+        after = run.network.parameters()
+        moved.append(sum(float((a - b).square().sum()) for a, b in zip(after, before)) ** 0.5)
+    assert moved == pytest.approx([1e-3, 1e-4], rel=0.01)
 
 
 def test_a_checkpoint_that_does_not_know_its_recipe_is_read(

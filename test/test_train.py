@@ -204,6 +204,22 @@ def test_labels_without_a_meaning_are_refused_before_the_first_step(
     main([str(path), *arguments, '--set', 'tasks=[depth]', 'loss_weights={depth: 1.0}'])
 
 
+@pytest.mark.parametrize('task', ['normals', 'depth'])
+def test_a_task_that_nobody_teaches_is_refused(data: Path, tmp_path: Path, task: str) -> None:
+    without = tmp_path / 'without'
+    shutil.copytree(data, without)
+    index = without / 'index.csv'
+    # of no known focal length depth teaches nothing
+    index.write_text(index.read_text().replace('700.0', ''))
+    tasks = ['segmentation', task]
+    weights = dict.fromkeys(tasks, 1.0)
+    groups = [{'sources': ['labelled', 'ranged'], 'per_batch': 2}]
+    path = make_recipe(tmp_path, tasks=tasks, loss_weights=weights, groups=groups)
+    with pytest.raises(ValueError, match=f'no picture of split train has anything for {task}, '):
+        train_to_the_end(path, without, tmp_path / 'output')
+    assert not (tmp_path / 'output').exists()
+
+
 def test_every_parameter_is_optimised_once(recipe: Recipe, data: Path) -> None:
     run = start(recipe, data)
     optimised = [p for group in run.optimiser.param_groups for p in group['params']]
@@ -311,7 +327,8 @@ def test_data_may_be_named_by_layout(data: Path, tmp_path: Path) -> None:
 def test_a_data_set_may_have_nothing_to_validate_with(data: Path, tmp_path: Path) -> None:
     rows = [{'picture': make_picture(*SIZE, 0), 'depth': np.full(SIZE, 9.0), 'fx_px': 700.0}]
     ranged = make_index(tmp_path / 'raw', rows).parent
-    path = make_recipe(tmp_path, groups=[{'sources': ['made'], 'per_batch': 1}], steps=1)
+    groups, alone = [{'sources': ['made'], 'per_batch': 1}], {'depth': 1.0}
+    path = make_recipe(tmp_path, groups=groups, steps=1, tasks=[*alone], loss_weights=alone)
     arguments = [str(path), '--output', str(tmp_path / 'output'), *OPTIONS, '--data', str(ranged)]
     with pytest.raises(ValueError, match=r"has no picture of split 'val'; it has the splits trai"):
         main(arguments)
@@ -323,7 +340,8 @@ def test_pictures_of_foreign_classes_are_not_scored(
 ) -> None:
     known = {'labels': np.zeros(SIZE, np.uint8), 'label_space': 'cityscapes19'}
     foreign = {**known, 'label_space': 'camvid11', 'split': 'val', 'depth': np.full(SIZE, 9.0)}
-    rows = [known, {**known, 'split': 'val'}, foreign, {**foreign, 'label_source': 'teacher'}]
+    taught = {**known, 'depth': np.full(SIZE, 9.0), 'fx_px': 700.0}
+    rows = [taught, {**known, 'split': 'val'}, foreign, {**foreign, 'label_source': 'teacher'}]
     picture = make_picture(*SIZE, 0)
     folder = make_index(tmp_path / 'data', [{'picture': picture, **row} for row in rows]).parent
     groups = [{'sources': ['made'], 'per_batch': 1}]
@@ -347,9 +365,10 @@ def test_without_distillation_teachers_are_not_heard(data: Path, tmp_path: Path)
     shutil.copytree(data, taught)
     (taught / 'index.csv').write_text(index.read_text().replace(',human,', ',teacher,'))
     groups = [{'sources': ['labelled'], 'per_batch': 1, 'needs': ['segmentation']}]
-    path = make_recipe(tmp_path, groups=groups, steps=1)
+    alone = {'segmentation': 1.0}
+    path = make_recipe(tmp_path, groups=groups, steps=1, tasks=[*alone], loss_weights=alone)
     arguments = [str(path), '--data', str(taught), '--output', str(tmp_path / 'output'), *OPTIONS]
-    with pytest.raises(ValueError, match='no picture of labelled'):
+    with pytest.raises(ValueError, match='no picture of split train has anything for segmentat'):
         main([*arguments, '--set', 'distillation=false'])
     main(arguments)
 

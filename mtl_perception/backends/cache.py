@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 import re
+import tempfile
 import uuid
 
 from mtl_perception import network
@@ -20,12 +21,16 @@ _OURS = re.compile(r'[0-9a-f]{64}|\.writing-[0-9a-f]{32}')
 
 
 def cache_folder() -> Path:
-    """Give the folder: MTL_PERCEPTION_CACHE, else mtl_perception in the user's cache folder."""
+    """Give the folder: MTL_PERCEPTION_CACHE, else mtl_perception in the user's cache folder.
+
+    Who has no home has it among the temporary files.
+    """
     given = os.environ.get('MTL_PERCEPTION_CACHE')
     if given:
         return Path(given)
-    base = os.environ.get('XDG_CACHE_HOME') or Path('~/.cache').expanduser()
-    return Path(base) / 'mtl_perception'
+    base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    # nobody's, where there is no home
+    return Path(tempfile.gettempdir() if base.startswith('~') else base) / 'mtl_perception'
 
 
 def artefact_key(*ingredients: object) -> str:

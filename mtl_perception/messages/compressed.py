@@ -46,7 +46,8 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
     8, and an EXIF rotation is left alone, since CameraInfo describes the sensor's pixels. Raises
     ValueError, with the format and the sizes, if data is neither, is a damaged PNG, is a JPEG
     that is cut off at its end (one with a hole in its middle passes: libjpeg only warns), has a
-    side not within 1..16384 or more than MAX_PIXELS (found before memory is taken).
+    side not within 1..16384 or more than MAX_PIXELS (found before memory is taken), or is depth
+    by its format.
     """
     content = np.frombuffer(data, np.uint8).tobytes()
     name = f"compressed image of format '{format}', {len(content)} bytes"
@@ -73,6 +74,8 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
         raise ValueError(f'{name}, {width}x{height}: OpenCV says {error}') from error
     if image is None or image.shape[:2] != (height, width):
         raise ValueError(f'{name}, {width}x{height}: damaged or cut off; check the connection')
+    if format.partition(';')[0].strip() in ('16UC1', '32FC1'):
+        raise ValueError(f"{name}: format '{format}' is depth, no picture; name a camera's topic")
     if image.ndim == 2:
         return decode_image(height, width, _one_channel(format), 0, width, image)
     picture: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)

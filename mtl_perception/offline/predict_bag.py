@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 import logging
 from pathlib import Path
+import re
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mtl_perception.argument_types import count
 from mtl_perception.engine import Prediction
 from mtl_perception.geometry import focal_factor, Intrinsics, RayTable
 from mtl_perception.label_space import label_space
@@ -86,11 +88,13 @@ def add_bag_arguments(parser: argparse._ArgumentGroup) -> None:
         metavar='TOPIC',
         help=f'to write, of {", ".join(TOPICS)}; default: all',
     )
-    parser.add_argument('--namespace', default=default.namespace, help='of the topics written')
+    parser.add_argument(
+        '--namespace', type=namespace, default=default.namespace, help='of the topics written'
+    )
     parser.add_argument('--keep-input', action='store_true', help='copy the messages of the bag')
     parser.add_argument('--storage', choices=STORAGES, default=default.storage)
     parser.add_argument(
-        '--stride', type=int, default=default.stride, help='a point for each stride-th pixel'
+        '--stride', type=count, default=default.stride, help='a point for each stride-th pixel'
     )
     parser.add_argument(
         '--depth-encoding', choices=DEPTH_ENCODINGS, default=default.depth_encoding
@@ -101,6 +105,16 @@ def add_bag_arguments(parser: argparse._ArgumentGroup) -> None:
         action='store_false',
         help='do not multiply depth by the focal length of the camera over that of the training',
     )
+
+
+def namespace(text: str) -> str:
+    """Read a ROS namespace. Raises argparse.ArgumentTypeError for anything else."""
+    if not all(re.fullmatch(r'[A-Za-z_]\w*', part, re.ASCII) for part in text.split('/') if part):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no namespace: give names of letters, digits and _, which begin with no "
+            'digit, with / between'
+        )
+    return text
 
 
 def refuse_bag_options(arguments: argparse.Namespace) -> None:

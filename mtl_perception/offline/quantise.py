@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+import tempfile
 from typing import Any
 
 import torch
@@ -36,22 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Observe, write the ranges beside the weights, and take them back if too much is lost.
+    """Observe, and write the ranges beside the weights unless too much is lost by them.
 
     Raises ValueError if it is, with the figures.
     """
     weights = find_weights(options.weights)
     plain = Engine(weights, 'cpu', 'openvino', 'fp32')
+    # else it would be told only after all is observed
+    read_annotated(options.data, options.check)
     pictures = _spread(read_annotated(options.data, options.split), options.pictures)
     ranges = observe(plain.source.network, _tensors(pictures))
     path = ranges_path(weights)
-    before = path.read_bytes() if path.exists() else None
-    write_ranges(weights, plain.card.sha256, ranges)
-    try:
-        _check(options, plain, Engine(weights, 'cpu', 'openvino', 'int8'))
-    except BaseException:
-        path.unlink() if before is None else path.write_bytes(before)
-        raise
+    # where nobody takes them for checked
+    with tempfile.TemporaryDirectory(prefix='.checking-', dir=path.parent) as folder:
+        same = Path(folder) / weights.name
+        for file in (weights, weights.with_suffix('.yaml')):
+            same.with_name(file.name).symlink_to(file.resolve())
+        write_ranges(same, plain.card.sha256, ranges)
+        _check(options, plain, Engine(same, 'cpu', 'openvino', 'int8'))
+        ranges_path(same).replace(path)
     print(f'{path}: ranges of {len(ranges)} convolutions, from {len(pictures)} pictures')
     return 0
 

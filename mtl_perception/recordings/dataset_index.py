@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import csv
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,19 @@ def read_index(path: Path) -> list[AnnotatedPicture]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'index {path} does not exist; give the path of an index.csv')
-    # with what spreadsheets put before it
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        missing = set(COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f'index {path} lacks the columns {", ".join(sorted(missing))}')
-        pictures = [_parse(row, path) for row in reader]
+    try:
+        # with what spreadsheets put before it
+        content = path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'index {path} is not UTF-8: {error}; save it as such') from error
+    reader = csv.DictReader(io.StringIO(content, newline=''))
+    missing = set(COLUMNS) - set(reader.fieldnames or ())
+    if missing:
+        raise ValueError(
+            f'index {path} lacks the columns {", ".join(sorted(missing))}; '
+            'expected them in its first line, with commas between'
+        )
+    pictures = [_parse(row, path) for row in reader]
     if not pictures:
         raise ValueError(f'index {path} has no rows; add one for each picture')
     return pictures
@@ -95,6 +102,8 @@ def _parse(row: dict[str, str], index: Path) -> AnnotatedPicture:
         normals=NormalsFile(folder / normals) if normals else None,
         f_px=_number(row, 'fx_px', index, above=0),
         principal_row=_number(row, 'cy_px', index),
+        fy_px=_number(row, 'fy_px', index, above=0),
+        principal_column=_number(row, 'cx_px', index),
         split=row['split'],
         source=row['source'],
         licence=row['licence'],

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from mtl_perception.argument_types import count, natural, share
 from mtl_perception.geometry import Intrinsics
 from mtl_perception.label_space import label_space
 from mtl_perception.recordings.annotations.picture_files import PictureFile, write_image
@@ -56,25 +57,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('folder', type=Path, help='folder to write; goes on where it stopped')
     parser.add_argument(
         '--frames',
-        type=int,
+        type=count,
         default=2000,
         help=f'rounded up to whole scenes of {VIEWS_PER_SCENE}; default: 2000',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the first scene')
+    parser.add_argument('--seed', type=natural, default=0, help='of the first scene')
     parser.add_argument(
-        '--queues', type=float, default=0.0, help='share of the scenes with a traffic jam'
+        '--queues', type=share, default=0.0, help='share of the scenes with a traffic jam'
     )
     parser.add_argument(
-        '--alleys', type=float, default=0.0, help='share of the scenes in a narrow street'
+        '--alleys', type=share, default=0.0, help='share of the scenes in a narrow street'
     )
     parser.add_argument(
         '--islands',
-        type=float,
+        type=share,
         default=0.0,
         help='share of the scenes in a town street that traffic islands divide',
     )
-    parser.add_argument('--processes', type=int, default=os.cpu_count() or 1)
-    parser.add_argument('--samples', type=int, default=2, help='samples of a pixel')
+    parser.add_argument('--processes', type=count, default=os.cpu_count() or 1)
+    parser.add_argument('--samples', type=count, default=2, help='samples of a pixel')
     parser.add_argument(
         '--camera',
         type=float,
@@ -110,9 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
         camera_height=(low, high),
     )
     render(arguments.folder, seeds, camera, ranges, arguments.processes, arguments.samples)
-    count = write_index(arguments.folder)
+    written = write_index(arguments.folder)
     sheet = write_contact_sheet(arguments.folder)
-    print(f'wrote {arguments.folder}/index.csv with {count} frames; look at {sheet}')
+    print(f'wrote {arguments.folder}/index.csv with {written} frames; look at {sheet}')
     return 0
 
 

@@ -114,7 +114,7 @@ class Studio:
 
 
 def with_room(scene: Scene, path: Path, times_s: Sequence[float]) -> Scene:
-    """Take away who would be where the camera's car is, at any of the times."""
+    """Take away who would be where the camera's car, or another, is at any of the times."""
     times = np.asarray(times_s)
     own = path.start_m + path.speed_mps * times
 
@@ -122,4 +122,9 @@ def with_room(scene: Scene, path: Path, times_s: Sequence[float]) -> Scene:
         near = np.abs(m.s + m.speed_mps * times - own) < OWN_LENGTH_M + m.excess / 2
         return bool(near.any()) and abs(m.t - scene.lane_t) < OWN_WIDTH_M
 
-    return replace(scene, movers=tuple(m for m in scene.movers if not in_the_way(m)))
+    kept: list[Mover] = []
+    # those that stand still come first
+    for mover in scene.movers:
+        if not (in_the_way(mover) or mover.meets(kept, times)):
+            kept.append(mover)
+    return replace(scene, movers=tuple(kept))

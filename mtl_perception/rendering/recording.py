@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 import yaml
 
+from mtl_perception.argument_types import count, natural
 from mtl_perception.geometry import Intrinsics
 
 from .dataset import write_picture
@@ -42,9 +43,9 @@ class Description:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('folder', type=Path, help='folder of the drive to write')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--frames', type=int, default=40)
-    parser.add_argument('--samples', type=int, default=4, help='samples of a pixel')
+    parser.add_argument('--seed', type=natural, default=0)
+    parser.add_argument('--frames', type=count, default=40)
+    parser.add_argument('--samples', type=count, default=4, help='samples of a pixel')
     parser.add_argument('--lidar', action='store_true', help='simulate the sweeps of a lidar too')
 
 

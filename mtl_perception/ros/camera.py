@@ -170,7 +170,12 @@ class Camera:
             rays = None if calibration is None else calibration.rays(stride, width, height)
             scale = self._lidar.factor * self._ground.factor
             settings = product_settings(parameters, self._space, factor * scale)
-            wanted = frame.wanted.intersection(TOPICS)
+            # no clouds of which less was asked, as the calibration came only since then
+            wanted = {
+                topic
+                for topic in frame.wanted.intersection(TOPICS)
+                if fields_of((topic,)) <= frame.fields
+            }
             self._outputs.publish(
                 frame.header, products(frame.picture, prediction, wanted, rays, settings)
             )

@@ -52,6 +52,17 @@ def check_labels(rows: Sequence[AnnotatedPicture], recipe: Recipe) -> None:
         )
 
 
+def check_tasks(rows: Sequence[AnnotatedPicture], tasks: Collection[str]) -> None:
+    """Raise ValueError if there is a task that none of the pictures teaches anything."""
+    untaught = [task for task in tasks if not any(_learns(row, task) for row in rows)]
+    if untaught:
+        depth = ', with a focal length' if 'depth' in untaught else ''
+        raise ValueError(
+            f'no picture of split train has anything for {", ".join(untaught)}, which the recipe '
+            f'has among its tasks; annotate some{depth}, or take that out of tasks'
+        )
+
+
 class Draw(NamedTuple):
     """A picture's number, the seed of the view of it, and what the view shows."""
 
@@ -192,9 +203,10 @@ class QuotaSampler(Sampler[list[Draw]]):
             )
         for group, members in zip(groups, self.members, strict=True):
             if not members:
+                needed = f' with what {", ".join(group.needs)} needs' if group.needs else ''
                 raise ValueError(
-                    f'no picture of {", ".join(group.sources)} is in the index'
-                    + (f' with what {", ".join(group.needs)} needs' if group.needs else '')
+                    f'there is no picture of {", ".join(group.sources)}{needed} to train with; '
+                    'take the group out of the recipe, or its sources out of without_sources'
                 )
 
     def __len__(self) -> int:

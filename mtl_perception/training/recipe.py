@@ -103,6 +103,12 @@ class Recipe:
                     f'loss_weights gives {task} {self.loss_weights.get(task)}; expected a number '
                     'above 0 for each of the tasks'
                 )
+        for framing in self.framings():
+            if 3 * framing.blur_px >= min(framing.crop):
+                raise ValueError(
+                    f'blur_px is {framing.blur_px} for views of {min(framing.crop)} pixels; '
+                    'expected less than a third of their shorter side'
+                )
         parts = ('encoder', 'decoder', *(f'heads.{task}' for task in self.tasks))
         if not {*self.fixed} < {*parts}:
             raise ValueError(
@@ -160,7 +166,7 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     """
     if not path.is_file():
         raise FileNotFoundError(f'recipe {path} does not exist; see config/training/')
-    values = yaml.safe_load(path.read_text())
+    values = _yaml(path.read_text(), f'recipe {path}')
     if not isinstance(values, dict):
         raise ValueError(f'recipe {path} holds {type(values).__name__}; expected keys')
     return recipe_from(values | changes, path)
@@ -194,7 +200,15 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
     for key, equals, value in pairs:
         if not (key and equals):
             raise ValueError(f"--set has '{key}{value}'; expected KEY=VALUE, as steps=500")
-    return read_recipe(options.recipe, **{key: yaml.safe_load(value) for key, _, value in pairs})
+    changes = {key: _yaml(value, f'--set {key}={value}') for key, _, value in pairs}
+    return read_recipe(options.recipe, **changes)
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f'{where} is not YAML: {error}') from error
 
 
 def _read(values: Mapping[str, Any], kind: type, path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .datasets import has_truth, scorable
 from .loop.optimisation import PRECISIONS
+from .loop.run import read_checkpoint
 from .recipe import add_recipe_arguments, chosen_recipe, Recipe, recipe_from
 
 # what a card says of the network by its recipe
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = _parse(arguments)
     recipe = chosen_recipe(options)
-    state = torch.load(options.checkpoint, map_location='cpu', weights_only=True)
+    state = read_checkpoint(options.checkpoint)
     trained = _trained(state, recipe, options.checkpoint)
     card = recipe.card(_part(recipe, options.domain))
     rows = [

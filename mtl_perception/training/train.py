@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from mtl_perception.argument_types import natural
 from mtl_perception.engine import Prediction
 from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork
@@ -24,7 +25,7 @@ from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
-from .datasets import AsymmetricDataset, check_labels, QuotaSampler, scorable
+from .datasets import AsymmetricDataset, check_labels, check_tasks, QuotaSampler, scorable
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
 from .loop.run import Batch, predict, Run
@@ -55,7 +56,9 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     check_sources(named.difference(recipe.without_sources), rows, 'split train')
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
-    check_labels([row for row in rows if row.source in named], recipe)
+    taught = [row for row in rows if row.source in named]
+    check_labels(taught, recipe)
+    check_tasks(taught, recipe.tasks)
     foreign = sum(not scorable(row, recipe.tasks, recipe.label_space) for row in validation)
     if foreign:
         words = '%d of %d pictures of split val are not scored: their labels mean nothing in %s'
@@ -144,7 +147,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--output', type=Path, required=True, help='folder for checkpoints')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--workers', type=int, default=1, help='processes that read pictures')
+    parser.add_argument('--workers', type=natural, default=1, help='processes that read pictures')
     parser.add_argument('--start-from', help='released weights to go on from (name or path)')
     return parser.parse_args(arguments)
 

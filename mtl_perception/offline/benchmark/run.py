@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mtl_perception.argument_types import count, positive
 from mtl_perception.offline.engine_arguments import add_engine_arguments
 from mtl_perception.products import DEPTH, LABELS, POINTS
 
@@ -35,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size', nargs='+', type=parse_size, metavar='WxH', help=f'default: {" ".join(SIZES)}'
     )
-    parser.add_argument('--batch', nargs='+', type=int, default=BATCHES)
+    parser.add_argument('--batch', nargs='+', type=count, default=BATCHES)
     add_engine_arguments(parser)
-    parser.add_argument('--seconds', type=float, default=_SECONDS, help='of the node at each rate')
+    parser.add_argument(
+        '--seconds', type=positive, default=_SECONDS, help='of the node at each rate'
+    )
     parser.add_argument(
         '--outputs', choices=OUTPUTS, default='labels and depth', help='awaited from the node'
     )

@@ -120,7 +120,7 @@ class Scoring:
         if height_m is None or labels is None or f_px is None or principal_row is None:
             return depth
         height, width = depth.shape
-        camera = Intrinsics.square(f_px, principal_row, (height, width))
+        camera = Intrinsics.centred(f_px, row.fy_px, principal_row, (height, width))
         ground = is_ground(labels, label_space(self._scale.label_space))
         found_m = ground_height_m(ground, depth, camera)
         return depth if found_m is None else depth * np.float32(height_m / found_m)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 import time
 
+from mtl_perception.argument_types import count, positive
 from mtl_perception.offline.engine_arguments import add_engine_arguments, node_command
 from mtl_perception.offline.processes import (
     fresh_folder,
@@ -24,10 +25,10 @@ _SAMPLE_EVERY_S = 1.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
-    parser.add_argument('--minutes', type=float, default=30.0)
-    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second')
-    parser.add_argument('--width', type=int, default=640)
-    parser.add_argument('--height', type=int, default=480)
+    parser.add_argument('--minutes', type=positive, default=30.0)
+    parser.add_argument('--rate', type=positive, default=10.0, help='pictures a second')
+    parser.add_argument('--width', type=count, default=640)
+    parser.add_argument('--height', type=count, default=480)
     parser.add_argument('--output', type=Path, default=Path('soak_output'))
     add_engine_arguments(parser)
 

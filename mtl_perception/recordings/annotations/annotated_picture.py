@@ -49,6 +49,9 @@ class AnnotatedPicture:
     normals: Annotation[np.float32] | None = None
     f_px: float | None = None
     principal_row: float | None = None
+    # where pixels are not square, or the principal column is told
+    fy_px: float | None = None
+    principal_column: float | None = None
 
     def read_picture(self) -> NDArray[np.uint8]:
         """Read the picture as (H, W, 3) RGB. Raises ValueError if it cannot be decoded."""

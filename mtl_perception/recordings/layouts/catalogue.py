@@ -89,6 +89,17 @@ def check_sources(names: Collection[str], pictures: Iterable[AnnotatedPicture], 
         )
 
 
+def check_splits(names: Collection[str], pictures: Iterable[AnnotatedPicture], of: str) -> None:
+    """Check that pictures are of each of the splits named. Raises ValueError if not."""
+    known = {picture.split for picture in pictures}
+    unknown = set(names) - known
+    if unknown:
+        raise ValueError(
+            f'{of} has no picture of split {", ".join(sorted(unknown))}; '
+            f'it has the splits {", ".join(sorted(known))}'
+        )
+
+
 def folder_of(data: str | Path) -> Path:
     """Give the folder in which data lie, see read_annotated."""
     _, path = _parse(str(data))

@@ -112,7 +112,7 @@ class Renderer:
         if not moments:
             raise ValueError('a picture needs one moment at least')
         light_view = shadow_view(light, moments[0].camera)
-        total = np.zeros((self.intrinsics.height, self.intrinsics.width, 3), np.uint16)
+        total = np.zeros((self.intrinsics.height, self.intrinsics.width, 3), np.uint32)
         # a process may have several renderers, each with a context of its own
         with self.context:
             self.context.gc()

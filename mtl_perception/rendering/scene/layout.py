@@ -22,6 +22,7 @@ from .traffic import Mover, parked_cars, traffic, walkers
 
 # a lorry's, and how far it is off the middle of its lane
 LANE_HALF_WIDTH_M = 1.4
+BRIDGE_HALF_M = 8.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
     if street.kind in ('highway', 'rural', 'city') and rng.random() < 0.25:
         s = float(rng.uniform(40, 140))
         clearance = float(rng.uniform(4.2, 6.0))
-        body = buildings.bridge(rng, street.edge(1) + float(rng.uniform(0.5, 6)), clearance)
-        chunks.put(s, 0.0, body)
+        reach = max(map(street.edge, (OURS, THEIRS))) + float(rng.uniform(0.5, 6))
+        # its abutments do not stand in side roads
+        if all(street.free(s, side, BRIDGE_HALF_M) for side in (OURS, THEIRS)):
+            chunks.put(s, 0.0, buildings.bridge(rng, reach, clearance))
     parked, lane_t = parked_cars(street, rng, ranges)
     # what the lanes leave
     island = min(street.island, abs(lane_t) - LANE_HALF_WIDTH_M)

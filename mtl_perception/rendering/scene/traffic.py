@@ -1,9 +1,11 @@
 """Who parks, drives, walks and cycles along a street."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtl_perception.rendering.opengl.views import Part
 from mtl_perception.rendering.ranges import Ranges
@@ -18,6 +20,7 @@ CAR_SHARES = (0.32, 0.2, 0.2, 0.14, 0.08, 0.06)
 CAR_SPACE_M = 6.0
 # mirrors and all; what is wider is a lorry or a bus, and needs lanes that lie so far apart
 CAR_WIDTH_M, WIDE_LANES_M = 2.45, 2.6
+MIRROR_M = 0.2
 # how far apart lanes of two directions lie at least
 NARROW_LANES_M = 2.0
 
@@ -32,6 +35,27 @@ class Mover:
     speed_mps: float
     turn: float
     height: float
+
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """Metres that it takes about its place: along s from and to, across from and to."""
+        x, y = self.part.mesh.vertices['position'][:, :2].T
+        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        along, across = x * cos - y * sin, x * sin + y * cos
+        return np.array([along.min(), along.max(), across.min(), across.max()])
+
+    def meets(self, others: Sequence['Mover'], times_s: NDArray[np.float64]) -> bool:
+        """Whether it is where one of the others is at any of the times; mirrors may pass."""
+        if not others:
+            return False
+        spans = np.array([m.bounds + [m.s, m.s, m.t, m.t] for m in (self, *others)])
+        spans[:, 2:] += MIRROR_M * np.array([1, -1]) * (np.ptp(spans[:, 2:], axis=1) > 1)[:, None]
+        own, (starts, ends, rights, lefts) = spans[0], spans[1:].T
+        beside = (rights < own[3]) & (own[2] < lefts)
+        speeds = np.array([m.speed_mps for m in others])
+        ahead = (self.speed_mps - speeds)[:, None] * times_s
+        level = (starts[:, None] < own[1] + ahead) & (own[0] + ahead < ends[:, None])
+        return bool((beside[:, None] & level).any())
 
     @property
     def length(self) -> float:
@@ -69,13 +93,13 @@ def parked_cars(street: Street, rng: Generator, ranges: Ranges) -> tuple[list[Mo
             t, height = (bays.inner + bays.outer) / 2, bays.height
         elif street.half_width > 3.6:
             t, height = street.half_width - 1.05, 0.0
-            if side == OURS and street.lanes == 2:
-                lane_t = -min(street.half_width / 2, max(0.3, t - 2.2))
         elif rng.random() < 0.3:
-            # half on the sidewalk
-            t, height = street.half_width + 0.5, street.zones[side][0].height
+            # on the sidewalk
+            t, height = street.half_width + 1.1, street.zones[side][0].height
         else:
             continue
+        if side == OURS and street.lanes == 2 and bays.kind != 'parking':
+            lane_t = -min(street.half_width / 2, max(0.3, t - 2.2))
         movers += _row_of_cars(street, rng, side, t, height, share)
     return movers, float(lane_t)
 
@@ -105,7 +129,7 @@ def _car(rng: Generator, heavy: float = 0.0) -> Part:
 
 
 def traffic(street: Street, rng: Generator, ranges: Ranges, lane_t: float) -> list[Mover]:
-    """Drive cars in every lane, those of the camera's lane at about its speed."""
+    """Drive cars in every lane, or let them stand there in a jam."""
     lanes = _lanes(street, lane_t)
     # no draw where there are none, so that a seed stays the scene that it was
     if ranges.queues > 0 and rng.random() < ranges.queues:

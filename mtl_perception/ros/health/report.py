@@ -33,8 +33,8 @@ def model_status(
         causes.append(
             Cause(
                 Level.WARN,
-                f'the CPU serves, as {engine.fallback}; free some, then deactivate, clean up and '
-                'configure',
+                f'the CPU serves, as {engine.fallback}; free memory or give another device, then '
+                'deactivate, clean up and configure',
             )
         )
     causes += [

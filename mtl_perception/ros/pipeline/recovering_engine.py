@@ -34,6 +34,8 @@ class RecoveringEngine:
         self._engine: Engine | None = None
         try:
             self._take(create(device))
+            if device.startswith('cuda') and self.device == 'cpu':
+                self.fallback = f"there is no device '{device}' here"
         except Exception as error:
             if device == 'cpu' or not is_out_of_memory(error):
                 raise
@@ -118,7 +120,9 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in _OUT_OF_MEMORY)
+    # ONNX Runtime's are no RuntimeError
+    ours = isinstance(error, ValueError | OSError)
+    return not ours and any(words in said for words in _OUT_OF_MEMORY)
 
 
 def empty_caches() -> None:

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 import csv
 from dataclasses import asdict, dataclass
+import hashlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mtl_perception.argument_types import positive
 from mtl_perception.offline.evaluate import write_report
 from mtl_perception.recordings.annotations.annotated_picture import (
     AnnotatedPicture,
@@ -35,7 +37,12 @@ from mtl_perception.recordings.annotations.picture_files import (
     write_image,
 )
 from mtl_perception.recordings.dataset_index import COLUMNS, OPTIONAL_COLUMNS
-from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
+from mtl_perception.recordings.layouts.catalogue import (
+    check_sources,
+    check_splits,
+    folder_of,
+    read_all,
+)
 
 from .agreement import agreement
 from .completion import Camera, Caution, Experts
@@ -87,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # refuses other settings before anything is asked or overwritten
     _journal(options.output, experts, wanted)
     meant = [row for row in rows if not options.sources or row.source in options.sources]
+    check_splits([options.split], meant, ' '.join(options.data))
     known = [row for row in meant if row.split == options.score_split]
     figures = agreement(experts, known)
     if len(options.experts) > 1:
@@ -116,13 +124,13 @@ def write_index(
     ValueError if it was begun with other settings.
     """
     chosen = {id(row) for row in meant if wanted.labels(row) or wanted.depth(row)}
-    # with their paths: the pictures of all drives have the same names
-    names = [f'{number:06} {row.picture!r}' for number, row in enumerate(rows)]
+    # by all that is known of them: what people have added since is not to be overruled
+    names = [f'{number:06}_{_digest(row)}' for number, row in enumerate(rows)]
     asked = [number for number, row in enumerate(rows) if id(row) in chosen]
     journal = _journal(output, experts, wanted)
     for number in tqdm(asked, unit='picture', desc='annotating'):
         if journal.columns(names[number]) is None:
-            columns = _added(rows[number], experts, output, f'{number:06}.png', wanted)
+            columns = _added(rows[number], experts, output, f'{names[number]}.png', wanted)
             journal.add(names[number], columns)
     with (output / 'index.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, [*COLUMNS, *OPTIONAL_COLUMNS, *CONFIDENCES])
@@ -130,6 +138,10 @@ def write_index(
         for number, row in enumerate(rows):
             own = _own(row, output, f'own_{number:06}.png')
             writer.writerow({**own, **(journal.columns(names[number]) or {})})
+
+
+def _digest(row: AnnotatedPicture) -> str:
+    return hashlib.sha256(repr(row).encode()).hexdigest()[:12]
 
 
 def _journal(output: Path, experts: Experts, wanted: Wanted) -> Journal:
@@ -144,7 +156,8 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
     values: dict[str, Any] = {'split': row.split, 'source': row.source, 'licence': row.licence}
     values |= {'label_space': row.label_space, 'label_source': row.label_source}
     values['depth_source'] = row.depth_source
-    values |= {'fx_px': row.f_px, 'cy_px': row.principal_row}
+    values |= {'fx_px': row.f_px, 'fy_px': row.fy_px}
+    values |= {'cx_px': row.principal_column, 'cy_px': row.principal_row}
     kept: tuple[tuple[str, Any, Any, Callable[[Any], NDArray[Any]]], ...] = (
         ('image', row.picture, PictureFile, lambda picture: picture[..., ::-1]),
         ('labels', row.labels, LabelFile, lambda labels: labels),
@@ -198,20 +211,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help='names or paths of weights, of one label space: their mean counts',
     )
     parser.add_argument(
-        *('--scales',), type=float, nargs='+', default=SCALES, help='each expert sees these'
+        *('--scales',), type=positive, nargs='+', default=SCALES, help='each expert sees these'
     )
     parser.add_argument('--split', default='train', help='complete rows of this one')
     parser.add_argument('--score-split', default='val', help='rows to score the experts on')
     parser.add_argument('--sources', nargs='+', default=(), help='complete only these')
     parser.add_argument(
         *('--camera-height',),
-        type=float,
+        type=positive,
         metavar='M',
         help='metres above the road that all cameras are at: the ground implies depth, too',
     )
     parser.add_argument(
         *('--camera',),
-        type=float,
+        type=positive,
         nargs=2,
         metavar=('F_PX', 'PRINCIPAL_ROW'),
         help='stands in where the camera is not known',
@@ -224,10 +237,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         *('--dense',), action='store_true', help="fill the gaps of a sensor's depth"
     )
-    parser.add_argument('--labels-confidence', type=float, default=Caution.labels)
+    parser.add_argument(
+        *('--labels-confidence',),
+        type=positive,
+        default=Caution.labels,
+        help="above 1: no labels but a teacher's",
+    )
     parser.add_argument(
         *('--depth-confidence',),
-        type=float,
+        type=positive,
         default=Caution.depth,
         help='above 1: no depth but what the ground implies and sensors measured',
     )

@@ -18,10 +18,11 @@ from .standing import standing_depth
 
 @dataclass(frozen=True)
 class Camera:
-    """What depth needs of a camera: focal length and principal row in pixels."""
+    """What depth needs of a camera, in pixels; without fy_px its pixels are square."""
 
     f_px: float
     principal_row: float
+    fy_px: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,25 @@ class Experts:
         if self.camera is not None:
             f_px = self.camera.f_px if f_px is None else f_px
             principal_row = self.camera.principal_row if principal_row is None else principal_row
-        return None if f_px is None or principal_row is None else Camera(f_px, principal_row)
+        if f_px is None or principal_row is None:
+            return None
+        return Camera(f_px, principal_row, row.fy_px)
 
     def complete(self, row: AnnotatedPicture) -> Opinion:
         """Give labels and depth of a picture: 255 and NaN where the experts are in doubt.
 
         A teacher's labels stay where there is no doubt of them, unless the experts contradict;
-        what a sensor measured stays, and is what the ground is fitted to.
+        what a sensor measured stays, and is what the ground is fitted to. Raises ValueError if
+        an annotation has another size than its picture.
         """
-        opinion, camera = self.ensemble.ask(row.read_picture()), self.camera_of(row)
+        picture, camera = row.read_picture(), self.camera_of(row)
+        for known in (row.read_labels(), row.read_depth()):
+            if known is not None and known.shape != picture.shape[:2]:
+                raise ValueError(
+                    f'{row.picture.name} of source {row.source} is {picture.shape[:2]}, an '
+                    f'annotation of it {known.shape} (height, width); give them one size'
+                )
+        opinion = self.ensemble.ask(picture)
         labels, depth = self.settled_labels(row, opinion), None
         seen = self.seen_labels(row, labels)
         if camera and opinion.depth is not None and opinion.depth_confidence is not None:
@@ -144,17 +155,22 @@ class Experts:
     ) -> NDArray[np.float32]:
         """Give the depth that the ground implies, NaN where it says nothing.
 
-        The ground is fitted to what a sensor measured; else it lies as the networks' depth_m has
-        it, but as far below the camera as it is known to be; else level.
+        The ground is fitted to what a sensor measured; where that is too little, it lies as the
+        networks' depth_m has it, but as far below the camera as it is known to be; else level.
         """
         if labels is None or self.camera_height_m is None:
             return np.full_like(depth_m, np.nan)
-        known = depth_m if measured_m is None else measured_m
         height, width = labels.shape
-        intrinsics = Intrinsics.square(camera.f_px, camera.principal_row, (height, width))
-        plane = GroundPlane.fit(known, is_ground(labels, self.space))
+        intrinsics = Intrinsics.centred(
+            camera.f_px, camera.fy_px, camera.principal_row, (height, width)
+        )
+        ground = is_ground(labels, self.space)
+        plane = None if measured_m is None else GroundPlane.fit(measured_m, ground)
         if plane is None:
-            plane = GroundPlane.level(intrinsics, self.camera_height_m)
-        elif measured_m is None:
-            plane = plane.at_height(intrinsics, self.camera_height_m)
+            seen = GroundPlane.fit(depth_m, ground)
+            plane = (
+                GroundPlane.level(intrinsics, self.camera_height_m)
+                if seen is None
+                else seen.at_height(intrinsics, self.camera_height_m)
+            )
         return standing_depth(labels, self.space, plane, depth_m)

@@ -34,6 +34,11 @@ log = logging.getLogger(__name__)
 Batch = tuple[Tensor, dict[str, Tensor]]
 # keys of a recipe that may change while it is run
 _FREE = {'name', 'licence', 'training_size', 'steps', 'validate_every'}
+# those that may not: what is learnt would not fit, or mean something else
+_KEPT = {
+    *('encoder', 'tasks', 'label_space', 'normalisation', 'depth_activation'),
+    *('training_f_px', 'optimiser'),
+}
 
 
 class Run:
@@ -182,7 +187,7 @@ class Run:
         From there on this recipe holds, rates and all; warns of what is other in it. Raises
         ValueError if the checkpoint's learnt, scaled or optimised what this one does not.
         """
-        state = from_first_rank(lambda: _read_checkpoint(path))
+        state = from_first_rank(lambda: read_checkpoint(path) if path.is_file() else None)
         if state is None:
             return
         self.step = state.pop('step')
@@ -195,10 +200,11 @@ class Run:
         if changed and rank() == 0:
             words = 'the recipe of %s differs from this one in %s; from here on this one holds'
             log.warning(words, path, ', '.join(changed))
-        if 'optimiser' in changed:
+        if fixed := _KEPT.intersection(changed):
+            was = ', '.join(f'{key} {before[key]}' for key in sorted(fixed))
             raise ValueError(
-                f'checkpoint {path} holds the state of another optimiser than '
-                f"'{self.recipe.optimiser}'; go on with the one that it was begun with"
+                f'checkpoint {path} is of a run with {was}, which the recipe has otherwise; give '
+                'it the same, or begin another --output, by --start-from with released weights'
             )
         # older ones hold the schedule, which follows from recipe and step
         state.pop('schedule', None)
@@ -273,8 +279,20 @@ def scale_depth(head: nn.Module, factor: float, activation: str) -> None:
         bias.mul_(factor)
 
 
-def _read_checkpoint(path: Path) -> dict[str, Any] | None:
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what Run.save wrote.
+
+    Raises FileNotFoundError if path is absent, ValueError if it is torn, or no checkpoint.
+    """
     if not path.is_file():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+        raise FileNotFoundError(f'checkpoint {path} does not exist; give that of a training run')
+    try:
+        state: Any = torch.load(path, map_location='cpu', weights_only=True)
+    # what a torn file raises depends on where it is torn
+    except Exception as error:
+        raise ValueError(
+            f'checkpoint {path} cannot be read: {error}; take it away to begin anew'
+        ) from error
+    if not (isinstance(state, dict) and state.keys() >= {'network', 'average', 'step'}):
+        raise ValueError(f'{path} holds no training run; give the checkpoint.pt of one')
     return state

@@ -38,7 +38,8 @@ def car(rng: np.random.Generator, shape: Silhouette) -> Mesh:
 
 def _front(rng: np.random.Generator, body: '_Body') -> list[Mesh]:
     """Build lamps, grille, intake, bumper and plate."""
-    lamp, high = rng.uniform(0.38, 0.44), rng.uniform(0.05, 0.12)
+    high = rng.uniform(0.05, 0.12)
+    lamp = min(rng.uniform(0.38, 0.44), body.rise(1) - high)
     inner, back = rng.uniform(0.45, 0.7), rng.uniform(0.0, 0.35)
     parts = [
         body.wrapped(1, (side * inner, side), (lamp, lamp + high), HEADLAMP, back)
@@ -56,6 +57,7 @@ def _rear(rng: np.random.Generator, body: '_Body') -> list[Mesh]:
     standing = rng.random() < 0.4
     low = rng.uniform(0.44, 0.52)
     high = rng.uniform(0.12, 0.26) if standing else rng.uniform(0.06, 0.12)
+    low = min(low, body.rise(-1) - high)
     inner = rng.uniform(0.82, 0.9) if standing else rng.uniform(0.5, 0.75)
     parts = [
         body.wrapped(-1, (side * inner, side), (low, low + high), REAR_LAMP, rng.uniform(0, 0.25))
@@ -133,12 +135,15 @@ class _Body:
         x, z = np.broadcast_arrays(x, z)
         return np.stack([x, side * (self._half_width(z) + lift), z], -1)
 
-    def _end_x(self, end: int, z: Floats) -> Floats:
-        """Give where the front, 1, or the rear, -1, is at a height."""
-        line = self._outline[:: 1 if end > 0 else -1]
+    def _end(self, end: int) -> Floats:
+        """Give the part of the outline that rises at the front, 1, or the rear, -1."""
+        line = self._outline[::end]
         along, up = np.abs(np.diff(line, axis=0).T)
-        rising = line[: 1 + int(np.argmax(up < 0.3 * along))]
-        return np.asarray(np.interp(z, rising[:, 1], rising[:, 0]))
+        return line[: 1 + int(np.argmax(up < 0.3 * along))]
+
+    def rise(self, end: int) -> float:
+        """Give the share of the height up to which the front, 1, or the rear, -1, rises."""
+        return float(self._end(end)[-1, 1]) / self.height
 
     @staticmethod
     def _top(x: Floats, line: Floats) -> Floats:
@@ -153,7 +158,7 @@ class _Body:
         edge = over[:, -1, ::2]
         x = np.linspace(edge[:, 0].min() + 0.01, edge[:, 0].max() - 0.01, 28)
         z = CLEARANCE_M + np.outer(self._top(x, edge) - CLEARANCE_M, np.linspace(0, 1, 12))
-        flanks = [self._flank(x[:, None], z, side) for side in (1, -1)]
+        flanks = [self._flank(x[:, None], z, side)[::-side] for side in (1, -1)]
         return [surface(sheet, coat) for sheet in (over.swapaxes(0, 1), *flanks)]
 
     def windows(self) -> list[Mesh]:
@@ -177,7 +182,8 @@ class _Body:
                 low, high = belt + rim, self._top(x, self._outline) - 0.1 - rim
                 z = low + np.outer(np.maximum(high - low, 0.02), [0, 0.5, 1])
                 for side in (1, -1):
-                    parts.append(surface(self._flank(x[:, None], z, side, lift), material))
+                    pane = self._flank(x[:, None], z, side, lift)[::-side]
+                    parts.append(surface(pane, material))
         return parts
 
     def seams(self) -> list[Mesh]:
@@ -191,13 +197,14 @@ class _Body:
             for x in (doors[0] - 0.02, *doors[2:3], doors[-1]):
                 edges = x + np.array([[-0.008], [0.008]])
                 gap = self._flank(edges, np.linspace(sill, belt, 6), side, SEAM_M)
-                parts.append(surface(gap, DARK))
+                parts.append(surface(gap[::-side], DARK))
             for rear in doors[1::2]:
                 place = (rear + 0.15, side * handle_y, 0.9 * belt)
                 parts.append(box((0.18, 0.03, 0.03), place, DARK))
             ends = np.array([[-0.33], [0.33]]) * self.length
             heights = np.array([CLEARANCE_M, sill])
-            parts.append(surface(self._flank(ends, heights, side, SEAM_M), DARK))
+            band = self._flank(ends, heights, side, SEAM_M)[::-side]
+            parts.append(surface(band, DARK))
         return parts
 
     def wrapped(
@@ -216,7 +223,8 @@ class _Body:
         """
         v = np.linspace(min(across), max(across), 9)
         z = self.height * np.linspace(heights[0], heights[1], 3)[:, None]
-        sheet = self._across(self._end_x(end, z), z, v)
+        rising = self._end(end)
+        sheet = self._across(np.interp(z, rising[:, 1], rising[:, 0]), z, v)
         for side, edge in ((-1, 0), (1, -1)):
             if back > 0 and v[edge] == side:
                 x = sheet[:, edge, 0][:, None] - end * np.linspace(0.02, back, 3)[::side]
