@@ -193,7 +193,7 @@ def test_gradients_are_cut_to_the_recipe_s_norm(recipe: Recipe) -> None:
         run = start(recipe, gradient_norm=norm, encoder_rate=1.0, decoder_rate=1.0, **exact)
         before = [p.detach().clone() for p in run.network.parameters()]
         run.advance([made_batch()])
-        after = run.network.parameters()
+        after = [p.detach() for p in run.network.parameters()]
         moved.append(sum(float((a - b).square().sum()) for a, b in zip(after, before)) ** 0.5)
     assert moved == pytest.approx([1e-3, 1e-4], rel=0.01)
 
