@@ -94,13 +94,16 @@ def subscriptions() -> list[tuple[str, type, Any]]:
     return list(wanted.values())
 
 
+def one_frame(client: ConsumerClient, topics: dict[str, tuple[type, Any]]) -> dict[str, Any]:
+    """Wait for a frame that came on all topics; give it by topic."""
+    found = client.answer([key_of(topic, qos) for topic, (_, qos) in topics.items()])
+    return {key.split()[0]: message for key, message in found.items()}
+
+
 @pytest.fixture
 def frame(client: ConsumerClient, consumer: str) -> dict[str, Any]:
     """One frame as the consumer gets it, by topic."""
-    topics = CONTRACTS[consumer]
-    keys = [key_of(topic, qos) for topic, (_, qos) in topics.items()]
-    found = client.answer(keys)
-    return {key.split()[0]: message for key, message in found.items()}
+    return one_frame(client, CONTRACTS[consumer])
 
 
 @consumers
@@ -161,10 +164,9 @@ def test_the_semantic_layer_finds_the_point_of_each_label(frame: dict[str, Any])
 
 def test_depth_image_proc_makes_our_points_of_depth(client: ConsumerClient) -> None:
     """It takes metres as 32FC1 or millimetres as 16UC1, step in whole values, and P."""
-    keys = [key_of(topic, qos) for topic, (_, qos) in CONTRACTS['depth_image_proc'].items()]
     # the frame during which the calibration came has no points
-    keys.append(key_of('points', SENSOR_DATA))
-    frame = {key.split()[0]: message for key, message in client.answer(keys).items()}
+    topics = {**CONTRACTS['depth_image_proc'], 'points': (PointCloud2, SENSOR_DATA)}
+    frame = one_frame(client, topics)
     depth, info = frame['depth/image'], frame['depth/camera_info']
     values = depth_of(depth)
     u, v = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))

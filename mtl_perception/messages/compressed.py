@@ -74,17 +74,17 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
         raise ValueError(f'{name}, {width}x{height}: OpenCV says {error}') from error
     if image is None or image.shape[:2] != (height, width):
         raise ValueError(f'{name}, {width}x{height}: damaged or cut off; check the connection')
-    if format.partition(';')[0].strip() in ('16UC1', '32FC1'):
+    encoding = format.partition(';')[0].strip()
+    if encoding in ('16UC1', '32FC1'):
         raise ValueError(f"{name}: format '{format}' is depth, no picture; name a camera's topic")
     if image.ndim == 2:
-        return decode_image(height, width, _one_channel(format), 0, width, image)
+        return decode_image(height, width, _one_channel(encoding), 0, width, image)
     picture: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     return picture
 
 
-def _one_channel(format: str) -> str:
+def _one_channel(encoding: str) -> str:
     """Give the encoding of one channel: the mosaic that the format begins with, else grey."""
-    encoding = format.partition(';')[0].strip()
     return encoding if encoding.startswith('bayer_') and encoding in ENCODINGS else 'mono8'
 
 

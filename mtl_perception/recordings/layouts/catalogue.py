@@ -80,23 +80,22 @@ def read_all(
 
 def check_sources(names: Collection[str], pictures: Iterable[AnnotatedPicture], of: str) -> None:
     """Check that pictures are of each of the sources named. Raises ValueError if not."""
-    known = {picture.source for picture in pictures}
-    unknown = set(names) - known
-    if unknown:
-        raise ValueError(
-            f'{of} has no picture of {", ".join(sorted(unknown))}; '
-            f'it has the sources {", ".join(sorted(known))}'
-        )
+    _check_known(
+        names, {picture.source for picture in pictures}, f'{of} has no picture of', 'sources'
+    )
 
 
 def check_splits(names: Collection[str], pictures: Iterable[AnnotatedPicture], of: str) -> None:
     """Check that pictures are of each of the splits named. Raises ValueError if not."""
-    known = {picture.split for picture in pictures}
-    unknown = set(names) - known
-    if unknown:
+    _check_known(
+        names, {picture.split for picture in pictures}, f'{of} has no picture of split', 'splits'
+    )
+
+
+def _check_known(names: Collection[str], known: set[str], lack: str, kind: str) -> None:
+    if unknown := set(names) - known:
         raise ValueError(
-            f'{of} has no picture of split {", ".join(sorted(unknown))}; '
-            f'it has the splits {", ".join(sorted(known))}'
+            f'{lack} {", ".join(sorted(unknown))}; it has the {kind} {", ".join(sorted(known))}'
         )
 
 

@@ -1,6 +1,7 @@
 """Cars and vans: an outline swept across the width, flanks, and what is mounted on them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,7 +106,7 @@ class _Body:
         line = np.array([(0.485, LOWEST), *self.shape.top, (-0.488, LOWEST)])
         return line * [self.length, self.height]
 
-    @property
+    @cached_property
     def _outline(self) -> Floats:
         """The outline with its corners cut (Chaikin's algorithm)."""
         line = self._corners
