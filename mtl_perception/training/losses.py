@@ -50,14 +50,25 @@ def cross_entropy_of_several(
     `parts` are their [start, stop): a pixel's probabilities are then those within its own part.
     """
     scores = _upsample(logits, allowed)
-    classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
+    classes = torch.arange(logits.shape[1], device=logits.device)
     valid = _known(allowed)
-    # unlabelled pixels take every class, or their gradient would not be finite
-    members = allowed.where(valid, -1).unsqueeze(1)
     if len(parts) > 1:
-        scores = scores.masked_fill((_rivals(members, parts) >> classes) & 1 == 0, -torch.inf)
-    kept = scores.log_softmax(1).masked_fill((members >> classes) & 1 == 0, -torch.inf)
-    return mean(-kept.logsumexp(1), valid)
+        # unlabelled pixels rival every class, or their gradient would not be finite
+        rivals = _rivals(allowed.where(valid, -1), parts).unsqueeze(1)
+        scores = scores.masked_fill(~_members(rivals, classes.view(-1, 1, 1)), -torch.inf)
+    logs = scores.log_softmax(1)
+    highest = allowed.where(valid, 1).double().frexp().exponent.long() - 1
+    loss = functional.nll_loss(logs, highest, reduction='none')
+    # few pixels may be one of several, and to look at every class is several times the work
+    several = allowed & (allowed - 1) > 0
+    members = _members(allowed[several].unsqueeze(1), classes)
+    chosen = logs.movedim(1, -1)[several].masked_fill(~members, -torch.inf)
+    return mean(loss.masked_scatter(several, -chosen.logsumexp(1)), valid)
+
+
+def _members(sets: Tensor, classes: Tensor) -> Tensor:
+    """Tell which classes are in bit sets."""
+    return (sets >> classes) & 1 > 0
 
 
 def _rivals(members: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:
