@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Collection, Sequence
 import json
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from mtl_perception.argument_types import positive
 from mtl_perception.engine import Engine
 from mtl_perception.offline.engine_arguments import add_engine_arguments, chosen_engine
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--camera-height',
-        type=float,
+        type=positive,
         metavar='M',
         help='multiply the depth of each picture by what brings its ground so many metres below '
         'the camera, as the node does with ground.apply',
@@ -84,8 +84,6 @@ def run(options: argparse.Namespace) -> int:
     split = None if options.split == ALL else options.split
     rows = _read_rows(options.data, split, options.sources)
     height_m = options.camera_height
-    if height_m is not None and not 0 < height_m < math.inf:
-        raise ValueError(f'--camera-height is {height_m}; expected metres above 0')
     engine = chosen_engine(options)
     scoring = _score(engine, rows, PROTOCOLS.get(options.protocol, OWN), height_m)
     report = {**_header(engine, split, options.protocol, height_m), **scoring.report()}

@@ -38,10 +38,12 @@ class Scene:
     def parts(self, time_s: float = 0.0) -> list[Posed]:
         """Give all parts with their poses in the world at a time."""
         still: list[Posed] = [(part, np.eye(4)) for part in self.static]
-        return still + [
-            (m.part, self.street.pose(m.s + m.speed_mps * time_s, m.t, m.turn, m.height))
-            for m in self.movers
-        ]
+        return still + [(m.part, self._pose(m, m.s + m.speed_mps * time_s)) for m in self.movers]
+
+    def _pose(self, mover: Mover, s: float) -> NDArray[np.float64]:
+        """Give the pose of a mover at s: its wheels on the slope."""
+        level = self.street.pose(s, mover.t, h=mover.height)
+        return level @ _turn(1, -self.street.slope(s)) @ _turn(2, mover.turn)
 
 
 def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
@@ -76,11 +78,9 @@ def camera_pose(
     """Give the pose of the camera's optical frame at s; angles are yaw, pitch, roll in radians."""
     street = scene.street
     yaw, pitch, roll = angles
-    ahead, behind = street.world(s + 1.0, 0.0), street.world(s - 1.0, 0.0)
-    slope = float(np.arctan2(ahead[2] - behind[2], 2.0))
     x, y, z = street.world(s, scene.lane_t, height)
     base = placed(float(x), float(y), float(z), float(street.course.heading(s)) + yaw)
-    return base @ _turn(1, pitch - slope) @ _turn(0, roll) @ OPTICAL
+    return base @ _turn(1, pitch - street.slope(s)) @ _turn(0, roll) @ OPTICAL
 
 
 def _turn(axis: int, angle: float) -> NDArray[np.float64]:

@@ -88,6 +88,11 @@ class Street:
         x, y, z = self.world(s, t, h)
         return placed(float(x), float(y), float(z), float(self.course.heading(s)) + turn)
 
+    def slope(self, s: float) -> float:
+        """Give the angle, in radians, by which the street climbs at s."""
+        behind, ahead = self.world(np.array([s - 1.0, s + 1.0]), 0.0)
+        return float(np.arctan2(ahead[2] - behind[2], 2.0))
+
     def free(self, s: float, side: int, margin: float = 0.0) -> bool:
         """Tell whether no side road leaves at s on that side."""
         return self._crossing(s, side, margin) is None

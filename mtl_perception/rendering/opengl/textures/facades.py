@@ -34,7 +34,7 @@ class _Bay(NamedTuple):
 
 def facade(rng: Generator, kind: Layer) -> Texture:
     """Draw one of OPENINGS."""
-    wall = 0.9 + 0.06 * (noise(rng, 0.3, 30) - 0.5) + 0.12 * (noise(rng, 1.5) - 0.5)
+    wall = 0.88 + 0.22 * (noise(rng, 0.3, 30) - 0.5) + 0.16 * (noise(rng, 1.3) - 0.5)
     colour = np.repeat(wall[..., None], 3, -1)
     alpha = np.zeros_like(wall)
     x0, y0, x1, y1 = (round(SIDE_PX * v) for v in OPENINGS[kind])

@@ -57,7 +57,8 @@ def soil(rng: Generator) -> Texture:
 def plaster(rng: Generator) -> Texture:
     """Draw the plaster of a storey, stained from above."""
     stains = np.linspace(0.04, -0.06, SIDE_PX, dtype=np.float32)[:, None]
-    return grey(0.9 + 0.06 * (noise(rng, 0.3, 30) - 0.5) + 0.16 * (noise(rng, 1.5) - 0.5) + stains)
+    rough = 0.25 * (noise(rng, 0.3, 30) - 0.5) + 0.2 * (noise(rng, 1.3) - 0.5)
+    return grey(0.88 + rough + stains)
 
 
 def bark(rng: Generator) -> Texture:

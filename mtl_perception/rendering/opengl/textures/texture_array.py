@@ -9,6 +9,7 @@ from .cards import blades, leaves, sign, wire
 from .facades import facade, OPENINGS
 from .layers import Layer
 from .surfaces import asphalt, bark, grass, plaster, soil, tiles
+from .worn import cloth, lettering, metal, notices, planks
 
 
 def texture_array(seed: int) -> Texture:
@@ -37,6 +38,12 @@ _PAINTERS: dict[Layer, Callable[[Generator], Texture]] = {
         kind: lambda rng, kind=kind: sign(kind)  # type: ignore[misc]
         for kind in (Layer.SIGN_LIMIT, Layer.SIGN_STOP, Layer.SIGN_BLUE)
     },
+    Layer.CLOTH: lambda rng: cloth(rng, checked=False),
+    Layer.CHECKED_CLOTH: lambda rng: cloth(rng, checked=True),
+    Layer.METAL: metal,
+    Layer.PLANKS: planks,
+    Layer.NOTICES: notices,
+    Layer.SIGN_TEXT: lettering,
     Layer.LEAVES: lambda rng: leaves(rng, 520, 34, 18),
     Layer.NEEDLES: lambda rng: leaves(rng, 900, 44, 6),
     Layer.LARGE_LEAVES: lambda rng: leaves(rng, 230, 58, 34),

@@ -23,9 +23,9 @@ def _city(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 
 def _residential(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
-    if (instead := rng.random()) < 0.1:
+    if (instead := rng.random()) < 0.2:
         thicket(chunks, rng, side, (0.8, 4.0))
-    elif instead < 0.2:
+    elif instead < 0.4:
         # a park
         trees(chunks, rng, side, 25.0, (edge + 1.5, edge + 30), (5, 16))
         bushes(chunks, rng, side, 12.0, (edge + 0.8, edge + 12))
@@ -54,7 +54,7 @@ def _alley(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
 
 def _suburb(chunks: Chunks, rng: Generator, ranges: Ranges, side: int) -> None:
     edge = chunks.street.edge(side)
-    if rng.random() < 0.2:
+    if rng.random() < 0.4:
         thicket(chunks, rng, side, (0.8, 6.0))
     else:
         houses(chunks, rng, side, (4.0, 16.0), (1, 3), (4.0, 25.0))

@@ -9,18 +9,29 @@ from mtl_perception.rendering.opengl.primitives import box, disc, quads, tube
 from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import OBJECT
 
-_GALVANISED = Material(OBJECT, (0.55, 0.56, 0.57), gloss=0.2)
-_BACK = Material(OBJECT, (0.6, 0.6, 0.6))
+_GALVANISED = Material(OBJECT, (0.68, 0.69, 0.7), Layer.METAL, gloss=0.2)
+_BACK = Material(OBJECT, (0.7, 0.7, 0.7), Layer.METAL)
+_BLACK, _WHITE = Material(OBJECT, (0.07, 0.08, 0.07)), Material(OBJECT, (0.9, 0.9, 0.88))
+
+
+# y and z of the corners of a plate, counter-clockwise from in front of it
+_RIM = ((0.22, -0.13), (-0.22, -0.13), (-0.22, 0.13), (0.22, 0.13))
 
 
 def lamp(rng: np.random.Generator) -> Mesh:
     """Build a street lamp whose arm reaches along x."""
     height, arm = float(rng.uniform(4.0, 9.0)), float(rng.uniform(0.4, 2.2))
-    tone = float(rng.uniform(0.2, 0.6))
-    steel = Material(OBJECT, (tone, tone * 1.02, tone), gloss=0.2)
+    tone = float(rng.uniform(0.25, 0.75))
+    steel = Material(OBJECT, (tone, tone * 1.02, tone), Layer.METAL, gloss=0.2)
     path = [(0, 0, -0.2), (0, 0, height * 0.9), (0.3 * arm, 0, height), (arm, 0, height + 0.1)]
     head = box((0.7, 0.22, 0.14), (arm + 0.2, 0, height + 0.1), Material(OBJECT, (0.8, 0.8, 0.78)))
-    return joined([tube(path, [0.09, 0.07, 0.045, 0.04], steel), head])
+    parts = [tube(path, [0.09, 0.07, 0.045, 0.04], steel), head]
+    # the door to its fuses, and what people stick on poles
+    parts.append(box((0.2, 0.12, 0.4), (0, 0, 0.6), steel))
+    if rng.random() < 0.3:
+        papers = Material(OBJECT, (1, 1, 1), Layer.NOTICES)
+        parts.append(tube([(0, 0, 1.3), (0, 0, 1.3 + float(rng.uniform(0.3, 0.8)))], 0.1, papers))
+    return joined(parts)
 
 
 def sign(rng: np.random.Generator) -> Mesh:
@@ -36,9 +47,19 @@ def sign(rng: np.random.Generator) -> Mesh:
             (-0.04, y, height + z)
             for y, z in ((0.45, -0.3), (-0.45, -0.3), (-0.45, 0.3), (0.45, 0.3))
         ]
-        blue = Material(OBJECT, tuple(rng.uniform(0.1, 0.9, 3)))
-        return joined([pole, quads([plate], blue)])
-    return joined([pole, _round_plate(-0.045, height, radius, face)])
+        tint = (1.0, 0.95, 0.4) if rng.random() < 0.3 else (0.95, 0.95, 0.95)
+        return joined([pole, quads([plate], Material(OBJECT, tint, Layer.SIGN_TEXT))])
+    parts = [pole]
+    if rng.random() < 0.25:
+        parts.append(_give_way(height))
+    else:
+        parts.append(_round_plate(-0.045, height, radius, face))
+    if rng.random() < 0.4:
+        # what it holds for, on a plate below
+        low = height - radius - 0.25
+        corners = [(-0.045, y, low + z) for y, z in _RIM]
+        parts.append(quads([corners], Material(OBJECT, (1, 1, 1), Layer.SIGN_TEXT)))
+    return joined(parts)
 
 
 def _round_plate(x: float, height: float, radius: float, face: Material) -> Mesh:
@@ -50,15 +71,22 @@ def _round_plate(x: float, height: float, radius: float, face: Material) -> Mesh
 def traffic_light(rng: np.random.Generator) -> Mesh:
     """Build a traffic light that faces -x."""
     pole = tube([(0, 0, -0.2), (0, 0, 3.2)], 0.06, _GALVANISED)
-    case = box((0.25, 0.3, 0.9), (0, 0, 2.9), Material(OBJECT, (0.08, 0.1, 0.08)))
+    case = box((0.25, 0.3, 0.9), (0, 0, 2.9), _BLACK)
     lit = int(rng.integers(3))
     parts = [pole, case]
+    if rng.random() < 0.6:
+        # a contrasting board behind it
+        parts.append(box((0.02, 0.62, 1.2), (0.08, 0, 2.9), _WHITE))
+        parts.append(box((0.03, 0.54, 1.12), (0.07, 0, 2.9), _BLACK))
+    # the box of the button
+    parts.append(box((0.12, 0.12, 0.25), (-0.1, 0, 1.05), Material(OBJECT, (0.85, 0.7, 0.1))))
     for k, colour in enumerate(((0.9, 0.1, 0.08), (0.9, 0.6, 0.05), (0.1, 0.8, 0.35))):
         glow = 1.0 if k == lit else 0.0
         dim = tuple(c * (1.0 if k == lit else 0.25) for c in colour)
         parts.append(
             disc((-0.13, 0, 3.2 - 0.3 * k), (-1, 0, 0), 0.1, Material(OBJECT, dim, glow=glow))
         )
+        parts.append(box((0.18, 0.22, 0.02), (-0.2, 0, 3.31 - 0.3 * k), _BLACK))
     return joined(parts)
 
 
@@ -106,7 +134,7 @@ def bin_or_box(rng: np.random.Generator) -> Mesh:
     """Build a waste bin, a bollard or a cabinet."""
     kind = rng.integers(3)
     if kind == 0:
-        colour = Material(OBJECT, tuple(rng.uniform(0.1, 0.5, 3)), gloss=0.1)
+        colour = Material(OBJECT, tuple(rng.uniform(0.15, 0.6, 3)), Layer.METAL, gloss=0.1)
         size = rng.uniform([0.5, 0.5, 0.9], [0.8, 0.8, 1.2])
         return joined(
             [
@@ -115,14 +143,21 @@ def bin_or_box(rng: np.random.Generator) -> Mesh:
             ]
         )
     if kind == 1:
-        return tube([(0, 0, -0.1), (0, 0, 0.9)], 0.07, Material(OBJECT, (0.75, 0.75, 0.72)))
+        band = Material(OBJECT, (0.7, 0.12, 0.1)) if rng.random() < 0.5 else _BLACK
+        levels = np.linspace(-0.1, 0.9, 6)
+        return joined(
+            tube([(0, 0, a), (0, 0, b)], 0.07, (_WHITE, band)[k % 2])
+            for k, (a, b) in enumerate(pairwise(levels))
+        )
     size = rng.uniform([0.3, 0.7, 1.0], [0.45, 1.4, 1.5])
-    return box(size, (0, 0, size[2] / 2), Material(OBJECT, (0.55, 0.57, 0.53)))
+    layer = Layer.NOTICES if rng.random() < 0.5 else Layer.METAL
+    tone = float(rng.uniform(0.45, 0.85))
+    return box(size, (0, 0, size[2] / 2), Material(OBJECT, (tone, tone, 0.93 * tone), layer))
 
 
 def wall(rng: np.random.Generator, line: Floats, height: float) -> Mesh:
     """Build a wall along a line (P, 3)."""
-    layer = int(rng.choice([Layer.BRICK, Layer.STONE, Layer.PLASTER]))
+    layer = int(rng.choice([Layer.BRICK, Layer.STONE, Layer.PLASTER, Layer.NOTICES, Layer.PLANKS]))
     tone = float(rng.uniform(0.5, 0.9))
     material = Material(OBJECT, (tone, tone * 0.92, tone * 0.84), layer)
     return _ribbon(line, height, 0.25, material, 2.0)
@@ -131,7 +166,7 @@ def wall(rng: np.random.Generator, line: Floats, height: float) -> Mesh:
 def fence(rng: np.random.Generator, line: Floats, height: float) -> Mesh:
     """Build a fence of pickets or of wire along a line (P, 3)."""
     tone = float(rng.uniform(0.25, 0.85))
-    wood = Material(OBJECT, (tone, tone * 0.85, tone * 0.7))
+    wood = Material(OBJECT, (tone, tone * 0.85, tone * 0.7), Layer.PLANKS)
     parts = [tube([p - [0, 0, 0.2], p + [0, 0, height]], 0.045, wood, 5) for p in line]
     if rng.random() < 0.5:
         wire = Material(OBJECT, (0.5, 0.55, 0.5), Layer.WIRE, foliage=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import joined, Material, Mesh, placed
 from mtl_perception.rendering.opengl.primitives import ball, box, tube
+from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import PERSON
 
 _SKIN = ((0.87, 0.68, 0.56), (0.72, 0.52, 0.4), (0.45, 0.3, 0.22))
@@ -16,8 +17,10 @@ _RUBBER, _STEEL = (
 
 
 def _cloth(rng: np.random.Generator) -> Material:
-    hue, value = float(rng.random()), float(rng.uniform(0.08, 0.85))
-    return Material(PERSON, colorsys.hsv_to_rgb(hue, 0.7 * float(rng.random()) ** 2, value))
+    hue, value = float(rng.random()), float(rng.uniform(0.12, 1.0))
+    layer = Layer.CHECKED_CLOTH if rng.random() < 0.2 else Layer.CLOTH
+    tint = colorsys.hsv_to_rgb(hue, 0.6 * float(rng.random()) ** 2, value)
+    return Material(PERSON, tint, layer)
 
 
 def person(rng: np.random.Generator, stride: float | None = None) -> Mesh:
@@ -27,6 +30,7 @@ def person(rng: np.random.Generator, stride: float | None = None) -> Mesh:
     legs, coat, hair = _cloth(rng), _cloth(rng), _cloth(rng)
     skin = Material(PERSON, _SKIN[rng.integers(3)])
     parts = _torso(coat, skin, hair)
+    parts += _open_coat(rng, coat)
     for side in (1, -1):
         turn = side * swing
         hip = np.array([0, side * 0.09, 0.5])
@@ -40,8 +44,7 @@ def person(rng: np.random.Generator, stride: float | None = None) -> Mesh:
         hand = elbow + 0.17 * np.array([0.3 - 0.5 * np.sin(turn), 0, -0.9])
         parts.append(tube([shoulder, elbow, hand], [0.036, 0.03, 0.022], coat))
         parts.append(ball(hand, (0.025, 0.02, 0.03), skin))
-    if rng.random() < 0.35:
-        parts.append(box((0.1, 0.17, 0.24), (-0.12, 0, 0.7), _cloth(rng)))
+    parts += _luggage(rng)
     return joined(parts).moved(placed(0, 0, 0, scale=height))
 
 
@@ -56,6 +59,38 @@ def _torso(coat: Material, skin: Material, hair: Material) -> list[Mesh]:
         ball((0.005, 0, 0.93), (0.052, 0.043, 0.066), skin),
         ball((-0.012, 0, 0.945), (0.052, 0.047, 0.06), hair),
     ]
+
+
+def _open_coat(rng: np.random.Generator, coat: Material) -> list[Mesh]:
+    """Build what a coat of somebody one metre tall leaves to be seen: shirt, hem and collar."""
+    shirt, below = _cloth(rng), rng.random()
+    parts = [tube([[0, 0, 0.815], [0, 0, 0.845]], 0.04, shirt)]
+    if rng.random() < 0.6:
+        wide = float(rng.uniform(0.03, 0.08))
+        parts.append(box((0.03, wide, 0.27), (0.066, 0, 0.68), shirt))
+    if below < 0.5:
+        ring = tube([[0, 0, 0.47], [0, 0, 0.5]], 0.104, shirt if below < 0.3 else _RUBBER, 10)
+        parts.append(ring.moved(np.diag([0.78, 1.1, 1.0, 1.0])))
+    elif below < 0.7:
+        # down to the knees
+        skirt = tube([[0, 0, 0.3], [0, 0, 0.5]], [0.12, 0.1], coat, 10)
+        parts.append(skirt.moved(np.diag([0.85, 1.1, 1.0, 1.0])))
+    return parts
+
+
+def _luggage(rng: np.random.Generator) -> list[Mesh]:
+    """Build a backpack with its straps, a bag in the hand, or nothing, for one metre tall."""
+    kind = rng.random()
+    if kind < 0.3:
+        pack = _cloth(rng)
+        straps = [box((0.17, 0.025, 0.2), (-0.005, y, 0.72), _RUBBER) for y in (-0.07, 0.07)]
+        return [box((0.1, 0.17, 0.24), (-0.12, 0, 0.7), pack), *straps]
+    if kind < 0.5:
+        side = float(rng.choice([-1, 1]))
+        bag = box((0.16, 0.05, 0.15), (0.02, side * 0.17, 0.36), _cloth(rng))
+        handle = box((0.06, 0.02, 0.1), (0.02, side * 0.17, 0.45), _RUBBER)
+        return [bag, handle]
+    return []
 
 
 def cyclist(rng: np.random.Generator) -> Mesh:
