@@ -116,6 +116,26 @@ def test_what_is_parked_stands_on_the_ground_with_all_wheels(
     assert on_sidewalks > 5
 
 
+def test_wheels_stand_on_slopes(scenes: list[tuple[Scene, list[Built]]]) -> None:
+    on_slopes = 0
+    for scene, _ in scenes:
+        poses = [pose for _, pose in scene.parts()[-len(scene.movers) :]]
+        for mover, pose in zip(scene.movers, poses, strict=True):
+            if mover.length < 3 or not -20 < mover.s < 200:
+                continue
+            axle = 0.35 * mover.length
+            on_slopes += abs(scene.street.slope(mover.s)) * axle > 0.05
+            for end in (axle, -axle):
+                x, y, z, _ = pose @ [end, 0, 0, 1]
+                ahead = end * np.cos(mover.turn)
+                ground = scene.street.world(mover.s + ahead, mover.t, mover.height)
+                # a hilltop is not flat under what is long
+                loose = 0.03 if mover.length < 8 else 0.1
+                assert z == pytest.approx(ground[2], abs=loose)
+                assert np.hypot(x - ground[0], y - ground[1]) < 0.8
+    assert on_slopes > 20
+
+
 def test_no_abutment_stands_in_a_side_road_or_within_what_is_built(
     scenes: list[tuple[Scene, list[Built]]],
 ) -> None:
