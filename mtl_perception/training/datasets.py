@@ -98,12 +98,8 @@ class AsymmetricDataset(Dataset[tuple[Tensor, Targets]]):
         picture = row.read_picture()
         size = picture.shape[:2]
         targets = {task: torch.from_numpy(self._target(task, row, size)) for task in self.tasks}
-        for task, target in targets.items():
-            if target.shape[-2:] != size:
-                raise ValueError(
-                    f'{row.picture.name} is {size}, but what it has for {task} '
-                    f'{tuple(target.shape[-2:])} (height, width); give them one size'
-                )
+        for target in targets.values():
+            row.check_size(size, tuple(target.shape[-2:]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw.seed)
             tensor = torch.from_numpy(picture).permute(2, 0, 1)

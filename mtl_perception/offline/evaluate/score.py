@@ -151,12 +151,7 @@ def _pair(
     """Put what is predicted and what is true beside each other, if there are both."""
     if predicted is None or true is None:
         return None
-    (height, width), (true_height, true_width) = predicted.shape[:2], true.shape[:2]
-    if (height, width) != (true_height, true_width):
-        raise ValueError(
-            f'{row.picture.name} of source {row.source} is {width}x{height}, an annotation of it '
-            f'{true_width}x{true_height}; correct the one or the other'
-        )
+    row.check_size(predicted.shape[:2], true.shape[:2])
     return predicted, true
 
 

@@ -78,6 +78,15 @@ class AnnotatedPicture:
         """
         return self.normals.read() if self.normals else None
 
+    def check_size(self, size: tuple[int, ...], annotation: tuple[int, ...]) -> None:
+        """Raise ValueError unless an annotation has the size of the picture, (height, width)."""
+        if annotation != size:
+            (height, width), (other_height, other_width) = size, annotation
+            raise ValueError(
+                f'{self.picture.name} of source {self.source} is {width}x{height}, an annotation '
+                f'of it {other_width}x{other_height}; give them one size'
+            )
+
     def without_teachers(self) -> 'AnnotatedPicture':
         """Give the picture with what people and sensors say of it alone."""
         left: dict[str, Any] = {}

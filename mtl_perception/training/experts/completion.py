@@ -80,11 +80,8 @@ class Experts:
         """
         picture, camera = row.read_picture(), self.camera_of(row)
         for known in (row.read_labels(), row.read_depth()):
-            if known is not None and known.shape != picture.shape[:2]:
-                raise ValueError(
-                    f'{row.picture.name} of source {row.source} is {picture.shape[:2]}, an '
-                    f'annotation of it {known.shape} (height, width); give them one size'
-                )
+            if known is not None:
+                row.check_size(picture.shape[:2], known.shape)
         opinion = self.ensemble.ask(picture)
         labels, depth = self.settled_labels(row, opinion), None
         seen = self.seen_labels(row, labels)

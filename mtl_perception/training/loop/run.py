@@ -195,17 +195,17 @@ class Run:
         before = state.pop('recipe', {})
         changed = self._changed(before)
         self.earlier = state.pop('earlier', [])
-        if changed:
-            self.earlier = [*self.earlier, {'recipe': before, 'step': self.step}]
-        if changed and rank() == 0:
-            words = 'the recipe of %s differs from this one in %s; from here on this one holds'
-            log.warning(words, path, ', '.join(changed))
         if fixed := _KEPT.intersection(changed):
             was = ', '.join(f'{key} {before[key]}' for key in sorted(fixed))
             raise ValueError(
                 f'checkpoint {path} is of a run with {was}, which the recipe has otherwise; give '
                 'it the same, or begin another --output, by --start-from with released weights'
             )
+        if changed:
+            self.earlier = [*self.earlier, {'recipe': before, 'step': self.step}]
+            if rank() == 0:
+                words = 'the recipe of %s differs from this one in %s; from here on this one holds'
+                log.warning(words, path, ', '.join(changed))
         # older ones hold the schedule, which follows from recipe and step
         state.pop('schedule', None)
         parts = self._parts()
