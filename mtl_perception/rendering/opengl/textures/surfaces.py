@@ -58,7 +58,7 @@ def plaster(rng: Generator) -> Texture:
     """Draw the plaster of a storey, stained from above."""
     stains = np.linspace(0.04, -0.06, SIDE_PX, dtype=np.float32)[:, None]
     rough = 0.25 * (noise(rng, 0.3, 30) - 0.5) + 0.2 * (noise(rng, 1.3) - 0.5)
-    return grey(0.88 + rough + stains)
+    return grey((0.88 + rough + stains).astype(np.float32))
 
 
 def bark(rng: Generator) -> Texture:

@@ -8,7 +8,7 @@ from .canvas import Generator, grey, noise, rgba, SIDE_PX, Texture
 
 
 def cloth(rng: Generator, checked: bool) -> Texture:
-    """Draw cloth in folds, with a zip and pockets; checked has stripes in the weave."""
+    """Draw cloth in folds, with pockets; checked has stripes both ways in the weave."""
     value = 0.8 + 0.4 * (noise(rng, 1.2, 5) - 0.5) + 0.15 * (noise(rng, 0.2, 60) - 0.5)
     if checked:
         stripe = (np.arange(SIDE_PX) // 11 % 3 == 0) * np.float32(0.45)
