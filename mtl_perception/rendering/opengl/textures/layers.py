@@ -37,6 +37,7 @@ class Layer(IntEnum):
     PLANKS = 31
     NOTICES = 32
     SIGN_TEXT = 33
+    # numbers are left for more of those above; these are cut out
     LEAVES = 40
     NEEDLES = 41
     LARGE_LEAVES = 42
