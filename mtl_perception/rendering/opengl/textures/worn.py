@@ -47,7 +47,8 @@ def planks(rng: Generator) -> Texture:
 def notices(rng: Generator) -> Texture:
     """Draw what a cabinet or a hoarding ends up with: posters in layers, scrawls, rain."""
     colour = np.full((SIDE_PX, SIDE_PX, 3), 0.75)
-    _stick(colour, rng, 16, (60, 190))
+    for _ in range(16):
+        _stick(colour, rng)
     for _ in range(4):
         steps = rng.normal(0, 26, (30, 2)).cumsum(0) + rng.integers(0, SIDE_PX, 2)
         tone = rng.uniform(0, 0.8, 3).tolist()
@@ -66,17 +67,14 @@ def lettering(rng: Generator) -> Texture:
     return rgba(colour.astype(np.float32))
 
 
-def _stick(
-    colour: NDArray[np.float64], rng: Generator, count: int, sides: tuple[int, int]
-) -> None:
-    """Stick papers of some sides in pixels on a layer, each with writing."""
-    for _ in range(count):
-        x, y = (int(v) for v in rng.integers(0, SIDE_PX - sides[0], 2))
-        w, h = (int(v) for v in rng.integers(*sides, 2))
-        colour[y : y + h, x : x + w] = rng.uniform(0.15, 1.0, 3)
-        for row in range(3):
-            place = (x + w // 8, y + h * (1 + 3 * row) // 10)
-            _write(colour, rng, place, (w * 3 // 4, h // 5), float(rng.uniform(0, 1)))
+def _stick(colour: NDArray[np.float64], rng: Generator) -> None:
+    """Stick a paper with three lines of writing on a layer."""
+    x, y = (int(v) for v in rng.integers(0, SIDE_PX - 60, 2))
+    w, h = (int(v) for v in rng.integers(60, 190, 2))
+    colour[y : y + h, x : x + w] = rng.uniform(0.15, 1.0, 3)
+    for row in range(3):
+        place = (x + w // 8, y + h * (1 + 3 * row) // 10)
+        _write(colour, rng, place, (w * 3 // 4, h // 5), float(rng.uniform(0, 1)))
 
 
 def _write(
@@ -88,8 +86,8 @@ def _write(
 ) -> None:
     """Write something illegible from a place (x, y) on: strokes a fifth of its height wide."""
     (x, y), (w, h) = place, size
-    stroke = max(1, h // 5)
+    stroke = h // 5
     for left in range(x, x + w, 2 * stroke):
-        top = y + int(rng.integers(0, max(1, h // 2)))
-        low = y + int(rng.integers(max(1, h // 2), max(2, h)))
+        top = y + int(rng.integers(0, h // 2))
+        low = y + int(rng.integers(h // 2, h))
         colour[top:low, left : left + stroke] = tone

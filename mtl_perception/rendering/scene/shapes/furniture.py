@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh
+from mtl_perception.rendering.opengl.mesh import Floats, joined, Material, Mesh, mesh, Vector
 from mtl_perception.rendering.opengl.primitives import box, disc, quads, tube
 from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import OBJECT
@@ -12,10 +12,6 @@ from mtl_perception.rendering.scene.street import OBJECT
 _GALVANISED = Material(OBJECT, (0.68, 0.69, 0.7), Layer.METAL, gloss=0.2)
 _BACK = Material(OBJECT, (0.7, 0.7, 0.7), Layer.METAL)
 _BLACK, _WHITE = Material(OBJECT, (0.07, 0.08, 0.07)), Material(OBJECT, (0.9, 0.9, 0.88))
-
-
-# y and z of the corners of a plate, counter-clockwise from in front of it
-_RIM = ((0.22, -0.13), (-0.22, -0.13), (-0.22, 0.13), (0.22, 0.13))
 
 
 def lamp(rng: np.random.Generator) -> Mesh:
@@ -43,12 +39,8 @@ def sign(rng: np.random.Generator) -> Mesh:
     radius = float(rng.uniform(0.28, 0.42))
     pole = tube([(0, 0, -0.2), (0, 0, height + radius)], 0.032, _GALVANISED)
     if rng.random() < 0.3:
-        plate = [
-            (-0.04, y, height + z)
-            for y, z in ((0.45, -0.3), (-0.45, -0.3), (-0.45, 0.3), (0.45, 0.3))
-        ]
         tint = (1.0, 0.95, 0.4) if rng.random() < 0.3 else (0.95, 0.95, 0.95)
-        return joined([pole, quads([plate], Material(OBJECT, tint, Layer.SIGN_TEXT))])
+        return joined([pole, _lettered_plate((-0.04, 0, height), (0.45, 0.3), tint)])
     parts = [pole]
     if rng.random() < 0.25:
         parts.append(_give_way(height))
@@ -57,9 +49,20 @@ def sign(rng: np.random.Generator) -> Mesh:
     if rng.random() < 0.4:
         # what it holds for, on a plate below
         low = height - radius - 0.25
-        corners = [(-0.045, y, low + z) for y, z in _RIM]
-        parts.append(quads([corners], Material(OBJECT, (1, 1, 1), Layer.SIGN_TEXT)))
+        parts.append(_lettered_plate((-0.045, 0, low), (0.22, 0.13), (1, 1, 1)))
     return joined(parts)
+
+
+def _lettered_plate(centre: Vector, half: tuple[float, float], tint: tuple[float, ...]) -> Mesh:
+    """Build an upright plate with writing, which faces -x; half is of its width and height."""
+    (x, y, z), (right, up) = centre, half
+    corners = [
+        (x, y + right, z - up),
+        (x, y - right, z - up),
+        (x, y - right, z + up),
+        (x, y + right, z + up),
+    ]
+    return quads([corners], Material(OBJECT, tint, Layer.SIGN_TEXT))
 
 
 def _round_plate(x: float, height: float, radius: float, face: Material) -> Mesh:
