@@ -1,3 +1,7 @@
+import os
+from pathlib import Path
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -54,6 +58,47 @@ def test_numbers_and_names_that_cannot_be_are_refused(
     with pytest.raises(SystemExit):
         main(words.split())
     assert said in capsys.readouterr().err
+
+
+# a verb that starts a process of its own, and waits
+VERB = """
+import os
+from pathlib import Path
+import time
+from mtl_perception.offline.processes import running
+
+def add_arguments(parser):
+    pass
+
+def run(options):
+    with running(['http.server', '0'], dict(os.environ), Path('child.log')) as child:
+        print(child.pid, flush=True)
+        time.sleep(600)
+"""
+PROGRAM = """
+import sys
+from mtl_perception.offline.__main__ import main, Verb, VERBS
+VERBS['wait'] = Verb('waits', 'waiting')
+sys.exit(main(['wait']))
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_a_verb_has_started_ends_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / 'waiting.py').write_text(VERB)
+    command = subprocess.Popen(
+        [sys.executable, '-c', PROGRAM],
+        cwd=tmp_path,
+        env=os.environ | {'PYTHONPATH': str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    child = Path('/proc', command.stdout.readline().strip())
+    assert child.is_dir()
+    command.send_signal(number)
+    assert command.wait(60) == 128 + number
+    assert not child.exists()
 
 
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:

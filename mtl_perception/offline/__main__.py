@@ -1,11 +1,13 @@
 """The command line: `mtl_perception VERB`, or `python -m mtl_perception.offline VERB`."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 import logging
+import signal
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 _ROOM = 'mtl_perception.offline'
 
@@ -73,12 +75,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        with _signals_end_in_order():
+            return int(parsed.run(parsed))
     except (ModuleNotFoundError, OSError, ValueError) as error:
         print(f'mtl_perception {parsed.verb}: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+@contextmanager
+def _signals_end_in_order() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a closed terminal, end what a verb has begun, as Ctrl-C does.
+
+    Whoever started it with one of them ignored, as nohup does, is left his way.
+    """
+
+    def leave(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    ours = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _remedy(verb: Verb) -> str:
