@@ -26,9 +26,9 @@ def first_command(path: Path, *arguments: str) -> str:
     return run.stdout.splitlines()[0]
 
 
-def add_program(folder: Path, name: str) -> Path:
+def add_program(folder: Path, name: str, status: int = 0) -> Path:
     program = folder / name
-    program.write_text('#!/bin/sh\n')
+    program.write_text(f'#!/bin/sh\nexit {status}\n')
     program.chmod(0o755)
     return program
 
@@ -44,3 +44,34 @@ def test_the_python_that_is_named_is_taken(tmp_path: Path) -> None:
     add_program(tmp_path, 'python3.11')
     named = add_program(tmp_path, 'mine')
     assert first_command(tmp_path, f'PYTHON={named}').startswith(f'{named} -m venv')
+
+
+@pytest.mark.parametrize(('has_ros', 'mark'), [(True, '.ready-ros'), (False, '.ready')])
+def test_what_was_set_up_beside_ros_does_not_do_without(
+    tmp_path: Path, has_ros: bool, mark: str
+) -> None:
+    python = add_program(tmp_path, 'python3', status=0 if has_ros else 1)
+    venv = tmp_path / 'venv'
+    venv.mkdir()
+    for other in {'.ready', '.ready-ros'} - {mark}:
+        (venv / other).touch()
+    assert first_command(tmp_path, f'VENV={venv}').startswith(f'{python} -m venv')
+    (venv / mark).touch()
+    assert "Nothing to be done for 'setup'" in first_command(tmp_path, f'VENV={venv}')
+
+
+def test_a_ros_of_another_python_is_not_looked_into(tmp_path: Path) -> None:
+    makefile = tmp_path / 'shown.mk'
+    makefile.write_text(f'include {ROOT}/Makefile\nshown:\n\t@echo "<$$PYTHONPATH>"\n')
+    make = shutil.which('make')
+    assert make is not None
+    for status, seen in ((1, '<>'), (0, '</opt/ros/a>')):
+        python = add_program(tmp_path, 'python3', status)
+        run = subprocess.run(
+            [make, '-f', str(makefile), 'shown', f'PYTHON={python}'],
+            env={'PATH': '/usr/bin:/bin', 'ROS_DISTRO': 'a', 'PYTHONPATH': '/opt/ros/a'},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == seen
