@@ -1,4 +1,5 @@
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,20 @@ def test_ros2_run_finds_the_executables(installed: Path) -> None:
     assert {'perception_node', 'bag_player', 'bag_recorder', 'mtl_perception'} <= scripts
     marker = installed / 'share/ament_index/resource_index/packages/mtl_perception'
     assert marker.is_file()
+
+
+def test_what_the_launch_files_start_is_installed_with_the_package() -> None:
+    manifest = ElementTree.parse(ROOT / 'package.xml').getroot()
+    declared = {element.text for element in manifest.iter('exec_depend')} | {'mtl_perception'}
+    launched = {
+        package
+        for name in ('perception', 'kitti_demo')
+        for package in re.findall(
+            r"package='(\w+)'", (ROOT / f'launch/{name}.launch.py').read_text()
+        )
+    }
+    assert 'rviz2' in launched
+    assert launched <= declared
 
 
 def test_every_place_states_the_same_version() -> None:
