@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 from made_weights import assert_same, make_picture, make_weights
@@ -221,6 +223,29 @@ class TestOnnxRuntimeProviders:
         assert [name for name, _ in others] == available[1:]
         assert [name for name, _ in providers('cuda:1', available[1:], half=True)] == available[1:]
         assert [name for name, _ in providers('cpu', available, half=False)] == available[2:]
+
+    def test_tensorrt_keeps_an_engine_for_each_model_and_size(
+        self, lively: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from mtl_perception.backends import onnxruntime_backend
+
+        prefixes = []
+
+        def session(model: bytes, _: object, providers: list[tuple[str, dict[str, Any]]]) -> Any:
+            prefixes.append(dict(providers)['TensorrtExecutionProvider'])
+            return SimpleNamespace(get_outputs=list, get_inputs=lambda: [None])
+
+        monkeypatch.setattr(onnxruntime_backend.onnxruntime, 'InferenceSession', session)
+        monkeypatch.setattr(onnxruntime_backend, 'export', lambda *_: b'a model')
+        backend = create_backend('onnxruntime', 'cpu')
+        backend.providers = [('TensorrtExecutionProvider', {'device_id': 0})]
+        network = read_card(lively).deploy(Ramp())
+        for identity, height in (('a', 64), ('b', 64), ('a', 96), ('a', 64)):
+            backend.compile(Source(network, identity), (1, height, 64))
+        names = [prefix['trt_engine_cache_prefix'] for prefix in prefixes]
+        assert len(set(names)) == 3
+        assert names[0] == names[3]
+        assert {prefix['device_id'] for prefix in prefixes} == {0}
 
     def test_a_gpu_without_cuda_in_the_library_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r'cannot run on cuda:0: .* without CUDA; install'):

@@ -50,27 +50,32 @@ class OnnxRuntimeBackend:
             source.identity, shape, fields, self.precision, torch.__version__, _OPSET
         )
         model = load_artefact(key)
-        session = self._load(model)
+        session = self._load(model, key)
         if session is None:
             model = export(source.network, shape, self.precision == 'fp16')
-            session = onnxruntime.InferenceSession(model, self._options(), self.providers)
+            session = self._session(model, key)
             store_artefact(key, model)
         return _runner(session)
 
-    def _load(self, model: bytes | None) -> Any:
+    def _load(self, model: bytes | None, key: str) -> Any:
         if model is None:
             return None
         try:
-            return onnxruntime.InferenceSession(model, self._options(), self.providers)
+            return self._session(model, key)
         # its exceptions share no base class of their own
         except Exception as error:
             log.warning('ONNX Runtime does not take what was exported, again then: %s', error)
             return None
 
-    def _options(self) -> Any:
+    def _session(self, model: bytes, key: str) -> Any:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        return options
+        # it names engines by graph and names of nodes, which other weights and sizes share
+        chosen = [
+            (name, settings | ({'trt_engine_cache_prefix': key} if name == _TENSORRT else {}))
+            for name, settings in self.providers
+        ]
+        return onnxruntime.InferenceSession(model, options, chosen)
 
 
 def providers(device: str, available: list[str], half: bool) -> list[tuple[str, dict[str, Any]]]:
@@ -94,7 +99,7 @@ def providers(device: str, available: list[str], half: bool) -> list[tuple[str, 
     with contextlib.suppress(OSError):
         # ONNX Runtime makes but the last folder of a path
         folder.mkdir(parents=True, exist_ok=True)
-    # TensorRT itself rebuilds an engine of another model, version or GPU
+    # TensorRT itself rebuilds an engine of another version or GPU
     engines = {
         'trt_engine_cache_enable': True,
         'trt_engine_cache_path': str(folder / 'tensorrt'),
