@@ -24,6 +24,7 @@ from mtl_perception.viewing import bag as bag_module
 from mtl_perception.viewing import screen
 from mtl_perception.viewing.bag import choose_topics
 from mtl_perception.viewing.clouds import read_cloud
+from mtl_perception.visualization import colour_normals
 
 WIDTH, HEIGHT = 96, 64
 SPACE = label_space('road8')
@@ -127,6 +128,18 @@ def test_depth_is_shown_in_the_byte_order_of_the_machine() -> None:
         message.height, message.width, message.step = 1, 2, 8
         shown.append(_picture('/depth/image', message).buffer.as_arrow_array().to_pylist())
     assert shown[0] == shown[1]
+
+
+def test_normals_have_the_colours_of_the_overlays() -> None:
+    pytest.importorskip('rerun', reason='rerun-sdk is not installed')
+    from mtl_perception.viewing.scene import _picture
+
+    normals = np.array([[[0, 0, -1], [np.nan, np.nan, np.nan]]], np.float32)
+    message = SimpleNamespace(encoding='32FC3', is_bigendian=False, data=normals.tobytes())
+    message.height, message.width, message.step = 1, 2, 24
+    shown = _picture('/normals/image', message).buffer.as_arrow_array().to_pylist()
+    assert shown == [colour_normals(normals).ravel().tolist()]
+    assert shown == [[128, 128, 255, 0, 0, 0]]
 
 
 def test_a_recording_that_cannot_be_written_is_an_error(

@@ -12,6 +12,7 @@ import rerun.blueprint as rrb
 from mtl_perception.label_space import LabelSpace
 from mtl_perception.messages import decode_message, nanoseconds
 from mtl_perception.products import LABELS
+from mtl_perception.visualization import colour_normals
 
 from .clouds import read_cloud
 
@@ -110,7 +111,7 @@ def _picture(topic: str, message: Any) -> rr.AsComponents:
         span = [metre * end for end in _DEPTH_RANGE_M]
         return rr.DepthImage(known, meter=metre, colormap='turbo', depth_range=span)
     if encoding == '32FC3':
-        return rr.Image(((np.nan_to_num(_values(message)) + 1) * 127.5).astype(np.uint8))
+        return rr.Image(colour_normals(_values(message)))
     if encoding == 'mono8' and topic.endswith(LABELS):
         return rr.SegmentationImage(_values(message))
     return rr.Image(decode_message(message))
