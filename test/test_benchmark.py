@@ -1,4 +1,6 @@
 import argparse
+from dataclasses import asdict
+import importlib
 import json
 import os
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from mtl_perception.offline.__main__ import main
 from mtl_perception.offline.benchmark import network_times
-from mtl_perception.offline.benchmark.network_times import BASELINE
+from mtl_perception.offline.benchmark.network_times import BASELINE, NetworkTime
 from mtl_perception.offline.benchmark.node_times import _wait
 from mtl_perception.offline.benchmark.run import parse_size
 from mtl_perception.offline.processes import running, wait_for_text
@@ -115,6 +117,23 @@ def test_a_node_that_does_not_start_is_an_error_at_once(
     assert main(['benchmark', '--only', 'node', '--weights', 'absent']) == 1
     assert 'does not start: ' in (said := capsys.readouterr().err)
     assert "cannot configure: weights 'absent'" in said
+
+
+def test_what_was_measured_is_kept_when_the_node_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = NetworkTime('torch', 'fp32', '640x480', 1, 10.0, 12.0, 1.0)
+    # the package has the function of this name
+    run = importlib.import_module('mtl_perception.offline.benchmark.run')
+    monkeypatch.setattr(run, 'network_times', lambda *_: [row])
+
+    def fails(*_: object) -> None:
+        raise ValueError('the node does not start')
+
+    monkeypatch.setattr(run, '_measure_node', fails)
+    assert main(['benchmark', '--json', str(tmp_path / 'figures.json')]) == 1
+    kept = json.loads((tmp_path / 'figures.json').read_text())
+    assert kept == {'network': [asdict(row)], 'node': []}
 
 
 def test_a_node_that_does_not_answer_says_why(tmp_path: Path) -> None:

@@ -65,17 +65,20 @@ def run(options: argparse.Namespace) -> int:
         times = network_times(options.weights, options.device, sizes, options.batch)
         network = list(tqdm(times, 'network', unit='row'))
         print(table(network))
-    if options.only != 'network':
-        measured = _measure_node(options, sizes[0])
-        print(table([one.row for one in measured]))
-        print(*map(_aside, measured), sep='\n')
-    if options.json:
-        report: dict[str, list[Any]] = {
-            'network': network,
-            'node': [one.row for one in measured],
-        }
-        plain = {part: [asdict(row) for row in rows] for part, rows in report.items()}
-        options.json.write_text(json.dumps(plain, indent=2) + '\n')
+    try:
+        if options.only != 'network':
+            measured = _measure_node(options, sizes[0])
+            print(table([one.row for one in measured]))
+            print(*map(_aside, measured), sep='\n')
+    finally:
+        # the network's figures took minutes: kept, whatever becomes of the node
+        if options.json:
+            report: dict[str, list[Any]] = {
+                'network': network,
+                'node': [one.row for one in measured],
+            }
+            plain = {part: [asdict(row) for row in rows] for part, rows in report.items()}
+            options.json.write_text(json.dumps(plain, indent=2) + '\n')
     return 0
 
 
