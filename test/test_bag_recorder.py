@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_client import Client, ros_environment, TIMEOUT_S
 from std_msgs.msg import String
 
@@ -89,6 +91,26 @@ def test_it_is_renamed_and_remapped_as_any_node(tmp_path: Path, client: Client) 
         wait_for_text(log, 'waiting for none')
     assert texts_in(bag) == {'/text': ['one'], '/late': []}
     assert '     1 /text\n' in log.read_text()
+
+
+@pytest.mark.parametrize('reliable_first', [True, False])
+def test_publishers_of_unlike_qos_are_all_recorded(
+    tmp_path: Path, client: Client, reliable_first: bool
+) -> None:
+    log, bag = tmp_path / 'recorder.log', tmp_path / 'bag'
+    kinds = [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT]
+    offers = [QoSProfile(depth=10, reliability=kind) for kind in kinds]
+    publishers = {
+        qos.reliability.name: client.node.create_publisher(String, '/text', qos)
+        for qos in (offers if reliable_first else reversed(offers))
+    }
+    with running([RECORDER, str(bag), '/text'], os.environ | ros_environment(tmp_path), log):
+        for name, publisher in publishers.items():
+            client.wait_for('the recorder', publisher.get_subscription_count)
+            publisher.publish(String(data=name))
+        wait_for_text(log, 'waiting for none')
+        time.sleep(1.0)
+    assert set(texts_in(bag)['/text']) == set(publishers)
 
 
 @pytest.mark.usefixtures('interruptible')

@@ -37,24 +37,23 @@ class Recorder(Node):  # type: ignore[misc]
 
     def _look(self) -> None:
         offers = {n: self.get_publishers_info_by_topic(t) for n, t in self._missing.items()}
-        found = {name: offer[0] for name, offer in offers.items() if offer}
-        for name, publisher in found.items():
-            self._record(name, self._missing.pop(name), publisher)
+        found = {name: publishers for name, publishers in offers.items() if publishers}
+        for name, publishers in found.items():
+            self._record(name, self._missing.pop(name), publishers)
         if found:
             missing = ', '.join(sorted(self._missing)) or 'none'
             self.get_logger().info(f'found {len(found)} more topics, waiting for {missing}')
         if not self._missing:
             self._timer.cancel()
 
-    def _record(self, name: str, topic: str, publisher: TopicEndpointInfo) -> None:
-        kind, offered = publisher.topic_type, publisher.qos_profile
+    def _record(self, name: str, topic: str, publishers: Sequence[TopicEndpointInfo]) -> None:
+        kind, qos = publishers[0].topic_type, subscriber_qos(publishers, _QUEUE)
         try:
             message_type = message_class(kind)
-            self._writer.add_topic(name, kind, bag_qos(offered))
+            self._writer.add_topic(name, kind, bag_qos(qos))
         except (ImportError, AttributeError, ValueError) as error:
             self.get_logger().error(f'{name} of the type {kind} is left out: {error}')
             return
-        qos = subscriber_qos(offered, _QUEUE)
         self.create_subscription(message_type, topic, partial(self._write, name), qos, raw=True)
 
     def _write(self, topic: str, data: bytes) -> None:

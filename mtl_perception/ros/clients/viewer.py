@@ -55,12 +55,12 @@ class Viewer(Node):  # type: ignore[misc]
         self._take = take
         for topic, kind in topics.items():
             self.shown[topic] = 0
-            offered = self.get_publishers_info_by_topic(topic)[0].qos_profile
+            publishers = self.get_publishers_info_by_topic(topic)
             self.create_subscription(
                 message_class(kind),
                 topic,
                 partial(self._receive, topic),
-                subscriber_qos(offered, depth=1),
+                subscriber_qos(publishers, depth=1),
             )
 
     def _receive(self, topic: str, message: Any) -> None:
