@@ -138,6 +138,8 @@ def test_every_parameter_is_described(declare: Declare) -> None:
     assert node.describe_parameter('depth_scale').floating_point_range[0].to_value == 1000.0
     assert 'raw, compressed' in node.describe_parameter('image_transport').additional_constraints
     assert 'fixed' in node.describe_parameter('weights').additional_constraints
+    rotation = node.describe_parameter('lidar.rotation_xyzw').additional_constraints
+    assert rotation.startswith('4 values, each -1 to 1')
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,21 @@ def test_a_set_of_overrides_that_does_not_fit_is_refused(declare: Declare) -> No
         parameters.read()
     assert change(node, depth_color__near_m=10.0) == ''
     assert parameters.read().depth_color_near_m == 10.0
+
+
+def test_overrides_that_do_not_fit_may_be_corrected_one_by_one(declare: Declare) -> None:
+    node, parameters = declare(warm_up_width=640, lidar__apply=True)
+    with pytest.raises(ValueError, match='640x0'):
+        parameters.read()
+    assert change(node, warm_up_height=480) == ''
+    with pytest.raises(ValueError, match=r'lidar.check'):
+        parameters.read()
+    # each by itself is still what it must be
+    assert 'choose of' in change(node, image_transport='h264')
+    assert change(node, lidar__check=True) == ''
+    assert parameters.read().warm_up_height == 480
+    # and what fits stays so
+    assert '0x480' in change(node, warm_up_width=0)
 
 
 def test_changes_are_taken_or_rejected_as_a_whole(declare: Declare) -> None:

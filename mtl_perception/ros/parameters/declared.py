@@ -118,11 +118,22 @@ class DeclaredParameters:
         try:
             if self.configured:
                 self._check_not_fixed(ours)
-            if ours:
+            for name, value in ours.items():
+                check(self._names[name][1], plain(value))
+            # what does not fit yet may be mended one by one: read() sees to it in the end
+            if self.configured or self._fits():
                 self._with(ours)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _fits(self) -> bool:
+        """Tell whether the parameters as they are go together."""
+        try:
+            self._with({})
+        except ValueError:
+            return False
+        return True
 
     def _check_not_fixed(self, changes: Mapping[str, Any]) -> None:
         fixed = [name for name in changes if self._names[name][1].metadata['fixed']]
@@ -136,5 +147,5 @@ class DeclaredParameters:
         ours = {change.name for change in changes if change.name in self._names}
         for name in ours:
             self._refused.pop(name, None)
-        if ours:
+        if ours and self._fits():
             self._current = self._with({})

@@ -42,16 +42,20 @@ def descriptor(one: Field[Any], camera: str = '') -> ParameterDescriptor:
     described = ParameterDescriptor(
         description=f'{camera}: {about["description"]}' if camera else about['description']
     )
-    if about['choices']:
-        described.additional_constraints = f'one of {", ".join(about["choices"])}'
-    if about['fixed']:
-        described.additional_constraints += ' (fixed while the node is configured)'
+    constraints = [f'one of {", ".join(about["choices"])}'] if about['choices'] else []
+    if about['length']:
+        constraints.append(f'{about["length"]} values')
     if about['limits']:
         low, high = about['limits']
-        if isinstance(one.default, int):
+        if isinstance(one.default, tuple):
+            constraints.append(f'each {low:g} to {high:g}')
+        elif isinstance(one.default, int):
             described.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
         elif isinstance(one.default, float):
             described.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    if about['fixed']:
+        constraints.append('fixed while the node is configured')
+    described.additional_constraints = ', '.join(constraints)
     return described
 
 

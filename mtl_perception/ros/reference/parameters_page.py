@@ -61,10 +61,11 @@ def _value(value: Any) -> str:
 def _allowed(about: Any) -> str:
     if about.get('choices'):
         return ', '.join(f'`{choice}`' for choice in about['choices'])
+    allowed = [f'{about["length"]} values'] if about.get('length') else []
     if about.get('limits'):
         low, high = about['limits']
-        return f'{low:g} to {high:g}'
-    return ''
+        allowed.append(f'{low:g} to {high:g}')
+    return ', '.join(allowed)
 
 
 def main() -> None:
