@@ -1,7 +1,9 @@
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +24,7 @@ from mtl_perception.label_space import label_space
 from mtl_perception.ros.calibration import scale
 from mtl_perception.ros.camera import Camera
 from mtl_perception.ros.health.causes import causes_of
+from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
 from mtl_perception.ros.pipeline.pipeline import Pipeline
 
@@ -313,3 +316,36 @@ def test_depth_is_scaled_by_the_ground_once_that_is_known(
     # 4 m below the camera instead of one
     np.testing.assert_allclose(last, 0.5, rtol=1e-3)
     assert bench.camera.state().ground_scale.ratio == pytest.approx(0.25, rel=1e-3)
+
+    publish = Outputs.publish_camera_infos
+
+    def changed_meanwhile(*arguments: Any) -> None:
+        nonlocal known
+        known = replace(known, depth_scale=2.0)
+        publish(*arguments)
+
+    monkeypatch.setattr(Outputs, 'publish_camera_infos', changed_meanwhile)
+    bench.send(4, shape)
+    answers = bench.wait_for('depth', lambda: bench.received[DEPTH][4:] and bench.received[DEPTH])
+    amid = np.frombuffer(answers[4].data, np.float32).reshape(shape)
+    np.testing.assert_allclose(amid[60:] / seen[60:], 0.5, rtol=1e-3)
+
+
+def test_sweeps_are_missed_only_after_a_while(make_bench: Callable[..., Bench]) -> None:
+    patient, hasty = (
+        make_bench(None, CARD, lambda s=s: Parameters(lidar_check=True, diagnostics_no_image_s=s))
+        for s in (60.0, 0.1)
+    )
+    time.sleep(0.2)
+    assert patient.camera.state().lidar_fault == ''
+    assert hasty.camera.state().lidar_fault.startswith('no sweep on /lidar: nobody publishes')
+
+
+@pytest.mark.parametrize('applied', [True, False])
+def test_what_cannot_be_compared_misses_a_camera_info(
+    make_bench: Callable[..., Bench], applied: bool
+) -> None:
+    parameters = Parameters(ground_check=True, ground_apply=applied, camera_height_m=1.0)
+    bench = make_bench(None, CARD, lambda: parameters)
+    bench.subscribe_and_match(Image, LABELS)
+    assert bench.camera._misses_info({LABELS}) == applied

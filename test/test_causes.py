@@ -51,7 +51,9 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         state(counters=Counters(30, 10, skipped=20)),
         Level.WARN,
         '20 of 30 images were dropped for newer ones, more than diagnostics.max_skipped 0.5; the '
-        'camera is faster than the network; lower its rate, or the parameter scale',
+        'camera is faster than the network (lower its rate, or the parameter scale), or what it '
+        'publishes best effort is lost on the way (give its process config/fastdds_images.xml, '
+        'too)',
     ),
     'old stamps': (state(stamp_age_s=400.0), Level.WARN, 'another clock, 400.0 s old'),
     'stamps to come': (state(stamp_age_s=-3.0), Level.WARN, 'clock, 3.0 s in the future'),
@@ -115,6 +117,24 @@ def test_each_cause_is_said_in_words(name: str) -> None:
     (cause,) = causes_of(made)
     assert cause.level == level
     assert re.search(re.escape(words), cause.sentence)
+
+
+@pytest.mark.parametrize(
+    'made',
+    [
+        state({'lidar_apply': True}, info_lack='there is none of 640x480'),
+        state({'ground_check': True, 'ground_apply': True}),
+        state({'lidar_apply': True}, active_s=0.5),
+    ],
+    ids=['no camera_info', 'no height', 'just begun'],
+)
+def test_a_scale_that_cannot_be_known_yet_is_not_asked_for(made: CameraState) -> None:
+    assert not any('by nothing yet' in cause.sentence for cause in causes_of(made))
+
+
+def test_a_bag_needs_its_clock_as_well() -> None:
+    (cause,) = causes_of(state(stamp_age_s=-1.3e9))
+    assert 'set use_sim_time and play it with --clock' in cause.sentence
 
 
 def test_the_worst_comes_first() -> None:

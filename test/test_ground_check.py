@@ -39,12 +39,12 @@ def test_the_height_of_the_camera_tells_the_scale_of_depth(
     make_check: Callable[[dict[str, Any]], GroundCheck],
 ) -> None:
     check = make_check({})
-    assert (check.scale, check.factor) == (None, 1.0)
+    assert (check.scale, check.factor(check._parameters())) == (None, 1.0)
     # the focal correction halves what the network says; one frame saw a bank of earth
     for height_m in (1.98, 2.0, 2.0, 2.02, 5.0):
         check.compare(prediction(height_m), 0.5, INTRINSICS)
     assert check.scale is not None
-    assert check.scale.ratio == check.factor == pytest.approx(0.5, rel=1e-3)
+    assert check.scale.ratio == check.factor(check._parameters()) == pytest.approx(0.5, rel=1e-3)
     assert check.scale.deviation == pytest.approx(0.005, rel=1e-1)
     assert check.scale.frames == 5
     assert check.scale.points == 320 * 200
@@ -57,22 +57,22 @@ def test_it_is_that_of_the_height_of_now(
     check = make_check(changes)
     for _ in range(4):
         check.compare(prediction(1.0), 1.0, INTRINSICS)
-    assert check.factor == pytest.approx(0.25, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(0.25, rel=1e-3)
     changes['camera_height_m'] = 1.5
-    assert check.factor == pytest.approx(0.75, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(0.75, rel=1e-3)
     for _ in range(3):
         # maps of a reduced picture
         check.compare(prediction(1.0, size=2), 1.0, INTRINSICS)
     assert check.scale is not None
     assert check.scale.frames == 7
-    assert check.factor == pytest.approx(0.75, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(0.75, rel=1e-3)
     # not known any more
     changes['camera_height_m'] = 0.0
-    assert (check.scale, check.factor) == (None, 1.0)
+    assert (check.scale, check.factor(check._parameters())) == (None, 1.0)
     changes['camera_height_m'] = 1.0
-    assert check.factor == pytest.approx(0.5, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(0.5, rel=1e-3)
     changes['ground_apply'] = False
-    assert check.factor == 1.0
+    assert check.factor(check._parameters()) == 1.0
 
 
 def test_without_ground_or_height_nothing_is_said(

@@ -88,18 +88,18 @@ def test_the_scale_is_that_of_depth_as_it_is_multiplied_now(
     check = make_check()
     check._parameters = lambda: replace(PARAMETERS, **changes)
     sees(check, 10.0)
-    assert check.factor == pytest.approx(1.25, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(1.25, rel=1e-3)
     # another depth_scale is another error at once, with what was kept
     changes['depth_scale'] = 1.25
-    assert check.factor == pytest.approx(1.0, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(1.0, rel=1e-3)
     # in a picture of half the size all seems twice as far, and the focal correction halves it
     half = INTRINSICS.scaled(32, 24)
     sees(check, 10.0, frames=1, depth=2 * DEPTH[::2, ::2], focal=0.5, intrinsics=half)
-    assert check.factor == pytest.approx(1.0, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(1.0, rel=1e-3)
     assert check.scale.frames == 4
     # without it what was kept is of another depth
     sees(check, 10.0, depth=2 * DEPTH[::2, ::2], intrinsics=half)
-    assert check.factor == pytest.approx(0.5, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(0.5, rel=1e-3)
     assert check.scale.frames == 3
 
 
@@ -189,7 +189,7 @@ def test_another_place_of_the_lidar_begins_anew(make_check: Callable[..., LidarC
     changes['lidar_translation_m'] = (0.1, -0.2, 1.7)
     sees(check, 10.0)
     assert check.scale.frames == 3
-    assert check.factor == pytest.approx(1.5, rel=1e-3)
+    assert check.factor(check._parameters()) == pytest.approx(1.5, rel=1e-3)
     changes['lidar_rotation_xyzw'] = (0.51, -0.49, 0.51, 0.49)
     sees(check, 10.0, frames=1)
     assert check.scale is None

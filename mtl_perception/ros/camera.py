@@ -25,7 +25,7 @@ from mtl_perception.ros.calibration.camera_infos import CameraInfos
 from mtl_perception.ros.calibration.ground_check import GroundCheck
 from mtl_perception.ros.calibration.lidar_check import LidarCheck
 from mtl_perception.ros.health.causes import CameraState, info_is_missing
-from mtl_perception.ros.health.measurements import Counters, Measurements, Times
+from mtl_perception.ros.health.measurements import Counters, Interval, Measurements, Times
 from mtl_perception.ros.incoming import CameraInputs
 from mtl_perception.ros.outputs import Outputs
 from mtl_perception.ros.parameters import Parameters
@@ -117,7 +117,7 @@ class Camera:
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
             lidar_scale=self._lidar.scale,
             ground_scale=self._ground.scale if parameters.ground_check else None,
-            lidar_fault=self._lidar_fault(parameters) if parameters.lidar_check else '',
+            lidar_fault=self._lidar_fault(parameters, interval) if parameters.lidar_check else '',
         )
 
     def decode(self, received: Received) -> Frame | None:
@@ -168,7 +168,7 @@ class Camera:
             self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
             stride = parameters.points_stride
             rays = None if calibration is None else calibration.rays(stride, width, height)
-            scale = self._lidar.factor * self._ground.factor
+            scale = self._lidar.factor(parameters) * self._ground.factor(parameters)
             settings = product_settings(parameters, self._space, factor * scale)
             # no clouds of which less was asked, as the calibration came only since then
             wanted = {
@@ -245,11 +245,12 @@ class Camera:
         except ValueError as error:
             self._log_dropped(f'{self._inputs.lidar_topic}: dropped a sweep: {error}')
 
-    def _lidar_fault(self, parameters: Parameters) -> str:
-        """Say that sweeps do not come, or not at the time of frames; '' if they do."""
+    def _lidar_fault(self, parameters: Parameters, interval: Interval) -> str:
+        """Say that sweeps do not come, or not at the time of frames; '' if they do, or may yet."""
         since_s, topic = self._lidar.since_sweep_s, self._inputs.lidar_topic
         if since_s is None:
-            return f'no sweep on {topic}: {self._inputs.silence(topic)}'
+            late = interval.active_s > parameters.diagnostics_no_image_s
+            return f'no sweep on {topic}: {self._inputs.silence(topic)}' if late else ''
         if since_s > parameters.diagnostics_no_image_s:
             silence = self._inputs.silence(topic)
             return f'no sweep on {topic} any more, for {since_s:.1f} s: {silence}'
@@ -271,6 +272,9 @@ class Camera:
     def _misses_info(self, wanted: Collection[str]) -> bool:
         """Tell whether the lack of intrinsics changes what is wanted."""
         parameters = self._parameters()
+        if parameters.ground_apply or parameters.lidar_apply:
+            # whatever is wanted now, there is nothing to compare
+            return True
         corrects = parameters.focal_correction and self._card.training_f_px
         scales = corrects or parameters.ground_check or parameters.lidar_check
         return bool({*CLOUDS, *((DEPTH, DEPTH_COLOURS) if scales else ())}.intersection(wanted))

@@ -24,9 +24,9 @@ class GroundCheck(ScaleCheck):
         super().__init__(parameters)
         self._space = space
 
-    def _unit(self) -> float:
+    def _unit(self, parameters: Parameters) -> float:
         # a change of the height counts for what was found before it
-        return self._parameters().camera_height_m
+        return parameters.camera_height_m
 
     def compare(self, prediction: Prediction, focal_factor: float, intrinsics: Intrinsics) -> None:
         """Look for the ground in a frame, whose depth lacks its focal correction.
@@ -36,7 +36,8 @@ class GroundCheck(ScaleCheck):
         height is not known.
         """
         labels, depth_m = prediction.labels, prediction.depth
-        if labels is None or depth_m is None or self._unit() == 0 or not self._is_due():
+        known = self._unit(self._parameters()) > 0
+        if labels is None or depth_m is None or not known or not self._is_due():
             return
         self._compared_s = time.monotonic()
         height, width = depth_m.shape

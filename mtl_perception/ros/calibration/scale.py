@@ -50,21 +50,26 @@ class ScaleCheck:
     @property
     def scale(self) -> Scale | None:
         """What was found so far; None before three frames agreed or not."""
+        return self._scale(self._parameters())
+
+    def factor(self, parameters: Parameters) -> float:
+        """Give what depth of these parameters is to be multiplied by.
+
+        It is the scale, once known and if it is to be applied.
+        """
+        scale = self._scale(parameters) if getattr(parameters, self.APPLY) else None
+        return 1.0 if scale is None else scale.ratio
+
+    def _scale(self, parameters: Parameters) -> Scale | None:
         with self._changed:
-            ratios = np.array(self._ratios) * self._unit() / self._parameters().depth_scale
+            ratios = np.array(self._ratios) * self._unit(parameters) / parameters.depth_scale
             points = self._points
         if len(ratios) < _FEWEST_FRAMES or not ratios.any():
             return None
         ratio = float(np.median(ratios))
         return Scale(ratio, float(np.median(np.abs(ratios - ratio))), len(ratios), points)
 
-    @property
-    def factor(self) -> float:
-        """What depth is to be multiplied by: the scale, once known and if it is to be applied."""
-        scale = self.scale if getattr(self._parameters(), self.APPLY) else None
-        return 1.0 if scale is None else scale.ratio
-
-    def _unit(self) -> float:
+    def _unit(self, parameters: Parameters) -> float:
         """Give what a ratio of one stands for; 0 if that is not known."""
         return 1.0
 

@@ -119,8 +119,9 @@ def _skipped(state: CameraState) -> Iterator[Cause]:
         yield Cause(
             Level.WARN,
             f'{counters.skipped} of {counters.received} images were dropped for newer ones, more '
-            f'than diagnostics.max_skipped {most:g}; the camera is faster than the network; '
-            'lower its rate, or the parameter scale',
+            f'than diagnostics.max_skipped {most:g}; the camera is faster than the network (lower '
+            'its rate, or the parameter scale), or what it publishes best effort is lost on the '
+            'way (give its process config/fastdds_images.xml, too)',
         )
 
 
@@ -130,8 +131,8 @@ def _other_clock(state: CameraState) -> Iterator[Cause]:
         past = f'{age_s:.1f} s old' if age_s > 0 else f'{-age_s:.1f} s in the future'
         yield Cause(
             Level.WARN,
-            f'stamps are of another clock, {past} when answered; set use_sim_time for a bag, or '
-            'synchronise the clocks of the machines',
+            f'stamps are of another clock, {past} when answered; for a bag set use_sim_time and '
+            'play it with --clock, else synchronise the clocks of the machines',
         )
 
 
@@ -174,7 +175,14 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
     ):
         applied = getattr(parameters, f'{source}_apply')
         if scale is None:
-            if applied and state.interval.counters.answered and not state.lidar_fault:
+            # what is missing says so itself, or may yet come
+            explained = (
+                state.lidar_fault
+                or state.info_lack
+                or (source == 'ground' and parameters.camera_height_m == 0)
+            )
+            due = state.interval.active_s > parameters.diagnostics_no_image_s
+            if applied and state.interval.counters.answered and due and not explained:
                 yield Cause(
                     Level.WARN,
                     f'{source}.apply multiplies depth by nothing yet: {lacking}',
