@@ -8,7 +8,9 @@ from made_recipe import make_data, make_recipe, one_thread
 import pytest
 import torch
 
-from mtl_perception.training.loop import distributed
+from mtl_perception.training.loop import distributed, run
+from mtl_perception.training.loop.run import Run
+from mtl_perception.training.recipe import read_recipe
 from mtl_perception.training.train import main
 
 __all__ = ['one_thread']
@@ -25,18 +27,18 @@ BY_GROUP = {
 
 
 def torchrun(*arguments: str | Path) -> None:
-    """Run the training as two processes on the CPU, as on two machines."""
-    run = subprocess.run(
+    """Run a program as two processes on the CPU, as on two machines."""
+    ended = subprocess.run(
         [
             *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
-            *('--nproc-per-node', '2', '-m', 'mtl_perception.training.train', *arguments),
+            *('--nproc-per-node', '2', *map(str, arguments)),
         ],
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert run.returncode == 0, run.stderr
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize('changes', [TOGETHER, BY_GROUP], ids=['together', 'by_group'])
@@ -46,7 +48,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path, changes: dict[str, 
     recipe = make_recipe(tmp_path, **EXACT, **rates, **changes)
     options = (recipe, '--data', data, '--device', 'cpu', '--workers', '0', '--output')
     main([*map(str, options), str(tmp_path / 'one')])
-    torchrun(*options, tmp_path / 'two')
+    torchrun('-m', 'mtl_perception.training.train', *options, tmp_path / 'two')
     one, two = (
         torch.load(tmp_path / each / 'checkpoint.pt', weights_only=True) for each in ('one', 'two')
     )
@@ -59,6 +61,42 @@ def test_two_processes_train_what_one_trains(tmp_path: Path, changes: dict[str, 
     # and they have moved by more than that
     momentum = [state['momentum_buffer'] for state in one['optimiser']['state'].values()]
     assert max(float(buffer.abs().max()) for buffer in momentum) > 1e-2
+
+
+LEAVING = """
+import sys, time
+from pathlib import Path
+from mtl_perception.training.loop.distributed import process_group, rank
+
+with process_group('cpu'):
+    own = rank()
+    time.sleep(3 * (own == 0))
+Path(sys.argv[1], str(own)).write_text(str(time.time()))
+"""
+
+
+def test_nobody_leaves_while_the_first_one_still_works(tmp_path: Path) -> None:
+    program = tmp_path / 'leaving.py'
+    program.write_text(LEAVING)
+    torchrun(program, tmp_path)
+    first, second = (float((tmp_path / rank).read_text()) for rank in '01')
+    assert abs(first - second) < 1.5
+
+
+def test_a_checkpoint_on_another_machine_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, recipe = make_data(tmp_path / 'data'), read_recipe(make_recipe(tmp_path))
+    path = tmp_path / 'checkpoint.pt'
+    begun = Run(recipe, data, torch.device('cpu'))
+    begun.save(path)
+    # what comes of the first process, which sees no file
+    monkeypatch.setattr(run, 'from_first_rank', lambda _: None)
+    with pytest.raises(ValueError, match=r'is on another machine than that of the first process'):
+        begun.restore(path)
+    path.unlink()
+    begun.restore(path)
+    assert begun.step == 0
 
 
 def test_a_process_alone_is_the_first_and_its_own_sum() -> None:

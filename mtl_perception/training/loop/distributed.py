@@ -31,6 +31,8 @@ def process_group(device: str) -> Iterator[torch.device]:
     distributed.init_process_group('nccl' if own.type == 'cuda' else 'gloo', timeout=PATIENCE)
     try:
         yield own
+        # the first one may validate yet, and who leaves before it may take torchrun's store along
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 

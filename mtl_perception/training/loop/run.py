@@ -25,7 +25,7 @@ from mtl_perception.network.joint_network import JointNetwork
 
 from ..pretrained import load_pretrained
 from ..recipe import Recipe
-from .distributed import from_first_rank, rank, ranks
+from .distributed import from_first_rank, max_over_ranks, rank, ranks
 from .objective import Objective
 from .optimisation import autocast, build_optimiser, gradient_scaler, rate_factor
 
@@ -185,10 +185,17 @@ class Run:
         """Go on from the first rank's checkpoint, if it has one.
 
         From there on this recipe holds, rates and all; warns of what is other in it. Raises
-        ValueError if the checkpoint's learnt, scaled or optimised what this one does not.
+        ValueError if the checkpoint's learnt, scaled or optimised what this one does not, or if
+        it lies where another process runs, and not where the first one does.
         """
         state = from_first_rank(lambda: read_checkpoint(path) if path.is_file() else None)
         if state is None:
+            # each looks on its own machine; all must come to the same
+            if max_over_ranks(torch.tensor(float(path.is_file()), device=self.device)) > 0:
+                raise ValueError(
+                    f'checkpoint {path} is on another machine than that of the first process; '
+                    'copy it there, or give an --output that all of them share'
+                )
             return
         self.step = state.pop('step')
         self.started_from = state.pop('start_from', self.started_from)
