@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from mtl_perception.network.rounding import round_depthwise, round_keeping_sums
+from mtl_perception.network import rounding
+from mtl_perception.network.rounding import has_bf16, round_depthwise, round_keeping_sums
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
@@ -37,3 +40,23 @@ def test_only_depthwise_filters_are_rounded() -> None:
     assert not torch.equal(depthwise.weight, before[0])
     assert torch.equal(depthwise.weight, depthwise.weight.bfloat16().float())
     assert torch.equal(full.weight, before[1])
+
+
+@pytest.mark.parametrize(
+    ('words', 'native'),
+    [
+        ('flags : fma avx2 avx512f avx512bw', False),
+        ('flags : avx2 avx512_bf16 sha_ni', True),
+        ('flags : avx512f amx_bf16 amx_tile', True),
+        ('Features : fp asimd bf16 i8mm', True),
+        (None, False),
+    ],
+)
+def test_bfloat16_is_native_where_any_unit_computes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str | None, native: bool
+) -> None:
+    path = tmp_path / 'cpuinfo'
+    if words:
+        path.write_text(f'processor : 0\n{words}\n')
+    monkeypatch.setattr(rounding, '_CPU_INFO', path)
+    assert has_bf16() is native

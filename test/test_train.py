@@ -324,6 +324,28 @@ def test_data_may_be_named_by_layout(data: Path, tmp_path: Path) -> None:
     assert torch.load(output / 'checkpoint.pt', weights_only=True)['step'] == 1
 
 
+@pytest.mark.parametrize('native', [True, False])
+@pytest.mark.parametrize('precision', ['bf16', 'fp32'])
+def test_emulated_bfloat16_is_warned_of(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    native: bool,
+    precision: str,
+) -> None:
+    monkeypatch.setattr(train, 'has_bf16', lambda: native)
+    monkeypatch.setattr(train, '_train', lambda *_: None)
+    main(
+        [
+            *(str(make_recipe(tmp_path, precision=precision)), '--data', str(data)),
+            *('--output', str(tmp_path / 'run'), *OPTIONS),
+        ]
+    )
+    warned = 'give the recipe precision: fp32' in caplog.text
+    assert warned == (precision == 'bf16' and not native)
+
+
 def test_a_data_set_may_have_nothing_to_validate_with(data: Path, tmp_path: Path) -> None:
     rows = [{'picture': make_picture(*SIZE, 0), 'depth': np.full(SIZE, 9.0), 'fx_px': 700.0}]
     ranged = make_index(tmp_path / 'raw', rows).parent

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtl_perception.network.deployed import DeployedNetwork, DeployedOutputs
-from mtl_perception.network.rounding import round_depthwise
+from mtl_perception.network.rounding import has_bf16, round_depthwise
 from mtl_perception.network.savings import save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
@@ -110,6 +110,4 @@ def _offered(device: str) -> tuple[str, ...]:
     if device != 'cpu':
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return ('fp16', 'bf16', 'fp32') if native else ('fp16', 'fp32')
-    capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
-    return ('bf16', 'fp32') if native else ('fp32',)
+    return ('bf16', 'fp32') if has_bf16() else ('fp32',)

@@ -1,7 +1,21 @@
-"""Weights in half precision, rounded so that a depthwise filter keeps its sum."""
+"""Half precision: who computes in it, and weights rounded so that a filter keeps its sum."""
+
+from pathlib import Path
 
 import torch
 from torch import nn, Tensor
+
+_CPU_INFO = Path('/proc/cpuinfo')
+# of x86 (AVX-512, AMX) and Arm
+_BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
+
+
+def has_bf16() -> bool:
+    """Tell whether the CPU computes in bfloat16; emulated, it is slower than float32.
+
+    Read off the kernel, which has known it for longer than torch has told it.
+    """
+    return _CPU_INFO.is_file() and not _BF16_FLAGS.isdisjoint(_CPU_INFO.read_text().split())
 
 
 def round_depthwise(network: nn.Module, dtype: torch.dtype) -> None:

@@ -21,6 +21,8 @@ from mtl_perception.argument_types import natural
 from mtl_perception.engine import Prediction
 from mtl_perception.label_space import label_space
 from mtl_perception.network.deployed import DeployedNetwork
+from mtl_perception.network.rounding import has_bf16
+from mtl_perception.network.savings import keep_freed_memory
 from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
@@ -45,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             level=logging.INFO if rank() == 0 else logging.WARNING,
             format='%(asctime)s %(message)s',
         )
+        if rank() == 0 and device.type == 'cpu' and recipe.precision == 'bf16' and not has_bf16():
+            log.warning(
+                "precision is 'bf16', which this CPU only emulates, several times slower; give "
+                'the recipe precision: fp32'
+            )
         _train(recipe, options, device)
 
 
@@ -153,4 +160,5 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
+    keep_freed_memory()
     main()

@@ -18,6 +18,7 @@ from mtl_perception.network.deployed import (
     Normalise,
     zoom_between,
 )
+from mtl_perception.network.rounding import has_bf16
 
 SCALES = (0.8, 1.0, 1.25)
 
@@ -57,6 +58,7 @@ class Ensemble:
         spaces differ.
         """
         self.device = torch.device(device)
+        self.bf16 = self.device.type != 'cpu' or has_bf16()
         self.scales = scales
         self.members = [self._load(name) for name in weights]
         spaces = {card.label_space for card, _ in self.members}
@@ -104,7 +106,7 @@ class Ensemble:
         way = cv2.INTER_AREA if height < len(picture) else cv2.INTER_LINEAR
         resized = cv2.resize(picture, (width, height), interpolation=way)
         x = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             straight, mirrored = network(x), network(x.flip(-1))
         return [straight, {task: value.flip(-1) for task, value in mirrored.items()}]
 
