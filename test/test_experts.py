@@ -2,6 +2,7 @@ import csv
 from dataclasses import replace
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 from made_index import make_index
@@ -373,6 +374,12 @@ def test_gaps_of_a_sensor_are_filled_by_the_ground_that_it_measured(
     assert (row.label_source, row.depth_source) == ('human', EXPERT)
     near = (rows > 20) & (plane < 35)
     np.testing.assert_allclose(row.read_depth()[near], plane[near], rtol=0.01)
+    # another round has no gaps to fill, and what was measured in it stays
+    again = tmp_path / 'again'
+    again.mkdir()
+    write_index([row], [row], experts, again, Wanted(dense=True))
+    (kept,) = read_index(again / 'index.csv')
+    np.testing.assert_array_equal(kept.read_depth(), row.read_depth())
 
 
 def test_the_stand_in_gives_only_what_is_not_known_of_a_camera(
@@ -498,6 +505,27 @@ def test_the_ground_alone_may_speak(tmp_path: Path, weights: str) -> None:
     main([str(data), '--output', str(output), '--experts', weights, '--scales', '1', *options])
     (row,) = read_index(output / 'index.csv')
     np.testing.assert_array_equal(row.read_depth() > 0, labels == ROAD)
+
+
+@pytest.mark.parametrize(
+    ('made', 'options'),
+    [
+        ({'labels': np.full((HEIGHT, WIDTH), SKY, np.uint8)}, ('--depth-confidence', '2')),
+        ({'depth': np.full((HEIGHT, WIDTH), 9.0)}, ('--labels-confidence', '2')),
+    ],
+    ids=['depth', 'labels'],
+)
+def test_what_experts_know_nothing_of_stays_without(
+    tmp_path: Path, weights: str, made: dict[str, Any], options: tuple[str, str]
+) -> None:
+    data = make_index(tmp_path, [{'picture': PICTURE, **made}]).parent
+    output = tmp_path / 'new'
+    camera = ('--camera', '350', '30', '--camera-height', '1.5')
+    words = ('--output', str(output), '--experts', weights, '--scales', '1', *camera, *options)
+    main([str(data), *words])
+    (row,) = read_index(output / 'index.csv')
+    assert (row.labels is None) == ('labels' not in made)
+    assert (row.depth is None) == ('depth' not in made)
 
 
 def test_several_experts_are_scored_one_by_one_as_well(tmp_path: Path, weights: str) -> None:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mtl_perception.argument_types import positive
+from mtl_perception.label_space import UNLABELLED
+from mtl_perception.network.savings import keep_freed_memory
 from mtl_perception.offline.evaluate import write_report
 from mtl_perception.recordings.annotations.annotated_picture import (
     AnnotatedPicture,
@@ -71,7 +73,7 @@ class Wanted:
 
     def depth(self, row: AnnotatedPicture) -> bool:
         """Tell whether a picture's depth is wanted of the experts."""
-        return row.depth is None or self.dense
+        return row.depth is None or (self.dense and row.depth_source not in TEACHERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -176,15 +178,22 @@ def _own(row: AnnotatedPicture, output: Path, name: str) -> dict[str, Any]:
 def _added(
     row: AnnotatedPicture, experts: Experts, output: Path, name: str, wanted: Wanted
 ) -> dict[str, Any]:
-    """Write the annotations that are wanted of the experts; give their columns."""
+    """Write the annotations that are wanted of the experts; give their columns.
+
+    Where they know nothing of a picture, it stays without: none would be taken for some.
+    """
     opinion = experts.complete(row)
     values: dict[str, Any] = {}
-    if wanted.labels(row) and opinion.labels is not None:
+    labels = opinion.labels
+    # what a teacher said may be settled by nothing, too
+    if labels is not None and row.labels is None and (labels == UNLABELLED).all():
+        labels = None
+    if wanted.labels(row) and labels is not None:
         values = {'label_space': experts.ensemble.label_space, 'label_source': EXPERT}
-        values['labels'] = write_image(output, f'labels/{name}', opinion.labels)
+        values['labels'] = write_image(output, f'labels/{name}', labels)
         sure = _bytes(opinion.labels_confidence)
         values['labels_confidence'] = write_image(output, f'labels_confidence/{name}', sure)
-    if wanted.depth(row) and opinion.depth is not None:
+    if wanted.depth(row) and opinion.depth is not None and np.isfinite(opinion.depth).any():
         values['depth'] = write_image(output, f'depth/{name}', encode_depth(opinion.depth))
         camera = experts.camera_of(row)
         assert camera is not None, 'there is depth only where there is a camera'
@@ -257,4 +266,5 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
+    keep_freed_memory()
     main()
