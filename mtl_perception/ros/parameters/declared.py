@@ -121,7 +121,7 @@ class DeclaredParameters:
             for name, value in ours.items():
                 check(self._names[name][1], plain(value))
             # what does not fit yet may be mended one by one: read() sees to it in the end
-            if self.configured or self._fits():
+            if self._fits():
                 self._with(ours)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
