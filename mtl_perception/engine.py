@@ -134,7 +134,7 @@ class Engine:
         if not fields:
             return [Prediction(None, None, None, None) for _ in pictures]
         height, width = self.output_size(*pictures[0].shape[:2])
-        reduced = [_reduce(picture, height, width) for picture in pictures]
+        reduced = [reduce_picture(picture, height, width) for picture in pictures]
         batch = reduced[0][None] if len(reduced) == 1 else np.stack(reduced)
         run = self._compiled.ready((len(reduced), height, width), fields)
         arrays = run(np.ascontiguousarray(batch))
@@ -170,7 +170,8 @@ def _prediction(
     return Prediction(*(one.get(name) for name in Prediction.__dataclass_fields__))
 
 
-def _reduce(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def reduce_picture(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Give a picture (H, W, 3) of a smaller size (height, width, 3), by area."""
     if picture.shape[:2] == (height, width):
         return picture
     reduced: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.engine import Prediction
+from mtl_perception.engine import Prediction, reduce_picture
 from mtl_perception.geometry import RayTable
 from mtl_perception.label_space import UNLABELLED
 from mtl_perception.messages import (
@@ -76,12 +75,7 @@ class _Frame:
         """The picture at the size of the prediction."""
         maps = (x for x in vars(self.prediction).values() if x is not None)
         height, width = next(maps, self.picture).shape[:2]
-        if self.picture.shape[:2] == (height, width):
-            return self.picture
-        reduced: NDArray[np.uint8] = cv2.resize(
-            self.picture, (width, height), interpolation=cv2.INTER_AREA
-        )
-        return reduced
+        return reduce_picture(self.picture, height, width)
 
     @cached_property
     def depth_m(self) -> NDArray[np.float32] | None:

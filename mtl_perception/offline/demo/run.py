@@ -25,8 +25,11 @@ _WRITTEN = (
     *('drive', 'recording', 'node.log', 'recorder.log', 'player.log'),
     *('demo.mp4', 'contact_sheet.png'),
 )
-# every product of a model of labels and depth
-OUTPUTS = tuple(topic for topic in TOPICS if not topic.startswith('normals'))
+# every product of a model of labels and depth, and the camera_infos beside them
+OUTPUTS = (
+    *(topic for topic in TOPICS if not topic.startswith('normals')),
+    *CAMERA_INFOS.values(),
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _play_and_record(
         *node_command(options, image_transport=transport),
         *('-r', f'image:={base}', '-r', f'camera_info:={camera.info}'),
     ]
-    topics = [f'/{topic}' for topic in (*recording.outputs, *CAMERA_INFOS.values())]
+    topics = [f'/{topic}' for topic in recording.outputs]
     recorder = [
         *('mtl_perception.ros.bags.recorder', str(recording.path), recording.image, *topics),
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from mtl_perception.ros.calibration.scale import Scale
 from mtl_perception.ros.health.measurements import Interval
@@ -146,6 +147,30 @@ def _resized(state: CameraState) -> Iterator[Cause]:
         )
 
 
+class _Source(NamedTuple):
+    """Who tells the scale of depth: what it finds, what else may be wrong, what it lacks."""
+
+    name: str
+    finding: str
+    suspect: str
+    lacking: str
+
+
+_MOUNTING = 'lidar.translation_m and lidar.rotation_xyzw'
+_LIDAR = _Source(
+    'lidar',
+    'the lidar measures',
+    _MOUNTING,
+    f'hardly any points of the lidar lie on what the camera sees; correct {_MOUNTING}',
+)
+_GROUND = _Source(
+    'ground',
+    'the height of the camera makes it',
+    'camera_height_m',
+    'no level ground was seen; show the camera some',
+)
+
+
 def _wrong_scale(state: CameraState) -> Iterator[Cause]:
     parameters = state.parameters
     if state.lidar_fault:
@@ -156,53 +181,44 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
             'ground.check is true, but camera_height_m is 0, not known; set it to the height of '
             'the camera above the ground in metres',
         )
-    for source, scale, finding, suspect, lacking in (
-        (
-            'lidar',
-            state.lidar_scale,
-            'the lidar measures',
-            'lidar.translation_m and lidar.rotation_xyzw',
-            'hardly any points of the lidar lie on what the camera sees; correct '
-            'lidar.translation_m and lidar.rotation_xyzw',
-        ),
-        (
-            'ground',
-            state.ground_scale,
-            'the height of the camera makes it',
-            'camera_height_m',
-            'no level ground was seen; show the camera some',
-        ),
-    ):
-        applied = getattr(parameters, f'{source}_apply')
+    for source, scale in ((_LIDAR, state.lidar_scale), (_GROUND, state.ground_scale)):
         if scale is None:
-            # what is missing says so itself, or may yet come
-            explained = (
-                state.lidar_fault
-                or state.info_lack
-                or (source == 'ground' and parameters.camera_height_m == 0)
-            )
-            due = state.interval.active_s > parameters.diagnostics_no_image_s
-            if applied and state.interval.counters.answered and due and not explained:
-                yield Cause(
-                    Level.WARN,
-                    f'{source}.apply multiplies depth by nothing yet: {lacking}',
-                )
-            continue
-        ratio, right = f'{scale.ratio:.3f}', f'{parameters.depth_scale * scale.ratio:.3f}'
-        max_error: float = getattr(parameters, f'{source}_max_error')
-        limit = 1 + _IMPLAUSIBLE * max_error
-        if applied and not 1 / limit <= scale.ratio <= limit:
-            yield Cause(
-                Level.WARN,
-                f'{source}.apply multiplies depth by {ratio}, beyond {_IMPLAUSIBLE} times '
-                f'{source}.max_error; correct {suspect}, or set depth_scale to {right}',
-            )
-        elif not applied and abs(scale.ratio - 1) > max_error:
-            yield Cause(
-                Level.WARN,
-                f'{finding} {ratio} times the depth; set depth_scale to {right}, or '
-                f'{source}.apply',
-            )
+            yield from _nothing_applied(state, source)
+        else:
+            yield from _wrong_ratio(parameters, source, scale)
+
+
+def _nothing_applied(state: CameraState, source: _Source) -> Iterator[Cause]:
+    """Say that a scale that is to be applied is not known, unless what is missing says so."""
+    parameters, interval = state.parameters, state.interval
+    applied = getattr(parameters, f'{source.name}_apply') and interval.counters.answered
+    explained = state.lidar_fault or state.info_lack
+    explained = explained or (source is _GROUND and parameters.camera_height_m == 0)
+    if applied and not explained and interval.active_s > parameters.diagnostics_no_image_s:
+        yield Cause(
+            Level.WARN,
+            f'{source.name}.apply multiplies depth by nothing yet: {source.lacking}',
+        )
+
+
+def _wrong_ratio(parameters: Parameters, source: _Source, scale: Scale) -> Iterator[Cause]:
+    name, ratio = source.name, f'{scale.ratio:.3f}'
+    right = f'{parameters.depth_scale * scale.ratio:.3f}'
+    max_error: float = getattr(parameters, f'{name}_max_error')
+    limit = 1 + _IMPLAUSIBLE * max_error
+    applied = getattr(parameters, f'{name}_apply')
+    if applied and not 1 / limit <= scale.ratio <= limit:
+        yield Cause(
+            Level.WARN,
+            f'{name}.apply multiplies depth by {ratio}, beyond {_IMPLAUSIBLE} times '
+            f'{name}.max_error; correct {source.suspect}, or set depth_scale to {right}',
+        )
+    elif not applied and abs(scale.ratio - 1) > max_error:
+        yield Cause(
+            Level.WARN,
+            f'{source.finding} {ratio} times the depth; set depth_scale to {right}, or '
+            f'{name}.apply',
+        )
 
 
 _LOOKS: tuple[Callable[[CameraState], Iterator[Cause]], ...] = (

@@ -17,6 +17,8 @@ with their defaults and more words.
 A parameter that is **fixed** can be set while the node is unconfigured, all others at any time:
 `ros2 param set /perception confidence_threshold 0.5`. A set that does not fit together is rejected
 as a whole, with the reason: set what belongs together in one call of `set_parameters_atomically`.
+Overrides that do not fit together fail `configure`, and can be corrected one by one before it. A
+name that the node does not know is warned of and ignored: a file for `/**` serves other nodes too.
 `ros2 param describe` says the same as this page. QoS of the topics of pictures, clouds and
 calibrations: `qos_overrides./TOPIC.publisher|subscription.POLICY`, for the policies history,
 depth, reliability and durability; one that nothing reads is warned of at activation.
