@@ -4,9 +4,16 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# a busy machine may stall in any example
+settings.register_profile(
+    'suite', deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile('suite')
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -62,7 +62,7 @@ class Robot(Client):
 
     def __init__(self, namespace: str = '') -> None:
         super().__init__(namespace)
-        self.second = 10_000
+        self.second = 1_000_000
         self.cameras: dict[str, Any] = {}
 
     def send(self, topic: str, message: Any, qos: Any = 10) -> None:

@@ -166,7 +166,8 @@ def test_rate_sets_the_intervals(tmp_path: Path, offset_s: float) -> None:
     assert seconds == ([1, 2, 3] if offset_s else [0, 1, 2, 3])
     assert min(late_s) >= 0
     # on a busy machine any of them may be late, hardly all of them
-    assert min(late_s) < 0.1
+    # the first is due at once at any rate
+    assert min(late_s[1:]) < 0.1
 
 
 def test_clock_has_reached_each_message(tmp_path: Path) -> None:

@@ -119,8 +119,9 @@ def test_files_of_a_user_are_left_alone_but_not_what_a_killed_writer_left(
     for name in ('notes.txt', 'cafe', f'.writing-{KEY[:32]}'):
         (folder / name).write_text('')
         os.utime(folder / name, (0, 0))
-    for key in (KEY, SECOND):
-        store_artefact(key, CONTENT)
+    store_artefact(KEY, CONTENT)
+    os.utime(folder / KEY, (1, 1))
+    store_artefact(SECOND, CONTENT)
     assert {path.name for path in folder.iterdir()} == {'notes.txt', 'cafe', SECOND}
 
 
@@ -138,8 +139,9 @@ def test_folders_in_it_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cache, 'KEPT_ARTEFACTS', 1)
     (folder / 'tensorrt').mkdir(parents=True)
     os.utime(folder / 'tensorrt', (0, 0))
-    for key in (KEY, SECOND):
-        store_artefact(key, CONTENT)
+    store_artefact(KEY, CONTENT)
+    os.utime(folder / KEY, (1, 1))
+    store_artefact(SECOND, CONTENT)
     assert {path.name for path in folder.iterdir()} == {SECOND, 'tensorrt'}
 
 

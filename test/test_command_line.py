@@ -76,7 +76,12 @@ def run(options):
         time.sleep(600)
 """
 PROGRAM = """
+import signal
 import sys
+# whatever this run was started with
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 from mtl_perception.offline.__main__ import main, Verb, VERBS
 VERBS['wait'] = Verb('waits', 'waiting')
 sys.exit(main(['wait']))
@@ -94,11 +99,14 @@ def test_what_a_verb_has_started_ends_with_it(tmp_path: Path, number: signal.Sig
         text=True,
     )
     assert command.stdout is not None
-    child = Path('/proc', command.stdout.readline().strip())
-    assert child.is_dir()
-    command.send_signal(number)
-    assert command.wait(60) == 128 + number
-    assert not child.exists()
+    try:
+        child = Path('/proc', command.stdout.readline().strip())
+        assert child.is_dir()
+        command.send_signal(number)
+        assert command.wait(180) == 128 + number
+        assert not child.exists()
+    finally:
+        command.kill()
 
 
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from mtl_perception.backends.compiled import CompiledNetworks, Progress
 from mtl_perception.engine import Engine
 
 LABELS, BOTH = frozenset({'labels'}), frozenset({'labels', 'depth'})
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 
 
 class SlowBackend:

@@ -69,9 +69,10 @@ from pathlib import Path
 from mtl_perception.training.loop.distributed import process_group, rank
 
 with process_group('cpu'):
-    own = rank()
-    time.sleep(3 * (own == 0))
-Path(sys.argv[1], str(own)).write_text(str(time.time()))
+    if rank() == 0:
+        time.sleep(3)
+        Path(sys.argv[1], 'done').touch()
+assert Path(sys.argv[1], 'done').exists()
 """
 
 
@@ -79,8 +80,6 @@ def test_nobody_leaves_while_the_first_one_still_works(tmp_path: Path) -> None:
     program = tmp_path / 'leaving.py'
     program.write_text(LEAVING)
     torchrun(program, tmp_path)
-    first, second = (float((tmp_path / rank).read_text()) for rank in '01')
-    assert abs(first - second) < 1.5
 
 
 def test_a_checkpoint_on_another_machine_is_not_passed_over(

@@ -38,10 +38,10 @@ def test_the_window_ends_as_soon_as_every_source_has_a_frame() -> None:
 
 def test_after_the_window_nobody_waits_for_a_silent_source() -> None:
     frames = LatestFrames[str, int](2, lambda: 0.05)
-    frames.put('a', 1)
     began_s = time.monotonic()
+    frames.put('a', 1)
     assert frames.take() == {'a': 1}
-    assert time.monotonic() - began_s > 0.03
+    assert time.monotonic() - began_s >= 0.049
 
 
 def test_the_window_begins_with_the_first_frame() -> None:

@@ -159,15 +159,18 @@ def test_every_error_costs_one_frame(made: Any) -> None:
     assert camera.errors == list(faults.values())
 
 
-def test_close_finishes_the_frame_in_work_and_skips_the_others(
-    made: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_close_finishes_the_frame_in_work_and_skips_the_others(made: Any) -> None:
     desk, camera = made(1), FakeCamera()
     desk.put(camera, 1)
     desk.wait_for_network()
     desk.put(camera, 2)
     camera.wait_for('decoding', lambda: camera.decoded == [1, 2])
-    threading.Timer(0.05, desk.released.release).start()
+
+    def release() -> None:
+        camera.wait_for('skipped', lambda: camera.skipped == 1)
+        desk.released.release()
+
+    threading.Thread(target=release).start()
     desk.pipeline.close()
     assert camera.answered == [(1, True)]
     assert camera.skipped == 1

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
+import inspect
 import logging
 import math
 from pathlib import Path
 import shutil
+from types import ModuleType
 from typing import Any
 
 from made_index import make_index
@@ -18,6 +20,7 @@ from torch import Tensor
 from mtl_perception.model_card import load_network
 from mtl_perception.network.checkpoint import read_weights
 from mtl_perception.training import train
+from mtl_perception.training.experts import annotate
 from mtl_perception.training.loop.run import build_network, Run
 from mtl_perception.training.recipe import read_recipe, Recipe
 from mtl_perception.training.train import main
@@ -344,6 +347,13 @@ def test_emulated_bfloat16_is_warned_of(
     )
     warned = 'give the recipe precision: fp32' in caplog.text
     assert warned == (precision == 'bf16' and not native)
+
+
+@pytest.mark.parametrize('command', [train, annotate], ids=['train', 'annotate'])
+def test_the_commands_keep_what_they_free(command: ModuleType) -> None:
+    """Not main(), which may be called by a process that goes on."""
+    source = inspect.getsource(command)
+    assert source.endswith("if __name__ == '__main__':\n    keep_freed_memory()\n    main()\n")
 
 
 def test_a_data_set_may_have_nothing_to_validate_with(data: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class _Lidar:
 
 
 class _Camera:
-    """Pictures of one camera to Image or CompressedImage, each with its CameraInfo."""
+    """Pictures of one camera to Image or CompressedImage, each after its CameraInfo."""
 
     def __init__(self, drive: Drive, name: str, options: BagOptions) -> None:
         self._frame = CAMERA_FRAMES[name]
@@ -136,6 +136,11 @@ class _Camera:
             )
         header = new_header(stamp_ns, self._frame)
         base = f'/kitti/{self._frame}'
+        # before its picture, the first of which would else be answered without
+        yield (
+            f'{base}/camera_info',
+            new_message('sensor_msgs/msg/CameraInfo', header=header, **self._info),
+        )
         if self._compressed:
             kind = 'png' if path.suffix == '.png' else 'jpeg'
             yield (
@@ -150,10 +155,6 @@ class _Camera:
         else:
             fields = ImageFields(height, width, 'bgr8', 0, 3 * width, pixels.reshape(-1))
             yield f'{base}/image_raw', field_message(header, fields)
-        yield (
-            f'{base}/camera_info',
-            new_message('sensor_msgs/msg/CameraInfo', header=header, **self._info),
-        )
 
 
 def _camera_info(

@@ -33,11 +33,15 @@ class Recorder(Node):  # type: ignore[misc]
         self._writer = writer
         # by the name that remappings make of it, under which it is recorded
         self._missing = {self.resolve_topic_name(topic): topic for topic in topics}
+        self._counts: dict[str, int] = {}
         self._timer = self.create_timer(_LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         offers = {n: self.get_publishers_info_by_topic(t) for n, t in self._missing.items()}
-        found = {name: publishers for name, publishers in offers.items() if publishers}
+        counts = {name: len(publishers) for name, publishers in offers.items()}
+        # publishers are discovered one after another: those of now are all, once as many twice
+        found = {n: p for n, p in offers.items() if p and counts[n] == self._counts.get(n)}
+        self._counts = counts
         for name, publishers in found.items():
             self._record(name, self._missing.pop(name), publishers)
         if found:
