@@ -1,8 +1,12 @@
 """Rendered frames: their geometry is exact, and they are what the seed says."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+import subprocess
+import sys
+import time
 
 import cv2
 import numpy as np
@@ -296,6 +300,42 @@ def test_a_dataset_reads_back_and_goes_on_where_it_stopped(tmp_path: Path) -> No
     assert np.isfinite(depth[~sky]).mean() > 0.95
     assert np.array_equal(np.isnan(normals[..., 0]), sky)
     np.testing.assert_allclose(np.linalg.norm(normals[~sky], axis=-1), 1.0, atol=0.02)
+
+
+def test_nobody_draws_on_when_the_command_is_killed(tmp_path: Path) -> None:
+    rendered.studio()
+    words = ('render', str(tmp_path), '--frames', '800', '--samples', '1', *CAMERA_WORDS)
+    command = subprocess.Popen(
+        [sys.executable, '-m', 'mtl_perception.offline', *words, '--processes', '2']
+    )
+    try:
+        wait_until(lambda: any(tmp_path.glob('images/*')))
+        workers = workers_of(command.pid)
+    finally:
+        command.kill()
+        command.wait()
+    assert len(workers) == 2
+    wait_until(lambda: not any(map(runs, workers)))
+
+
+def workers_of(pid: int) -> list[str]:
+    children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+    return [c for c in children if 'spawn_main' in Path(f'/proc/{c}/cmdline').read_text()]
+
+
+def runs(pid: str) -> bool:
+    """Tell whether a process runs: one that has ended may be waited for by nobody."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] not in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 180.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, 'it did not happen'
+        time.sleep(0.2)
 
 
 CAMERA_WORDS = ('--camera', '180', '180', '155', '47', '310', '94')

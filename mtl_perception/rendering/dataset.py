@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import os
 from pathlib import Path
+import threading
 from typing import Any
 
 import cv2
@@ -214,9 +215,18 @@ def write_contact_sheet(folder: Path) -> Path:
 
 def _prepare(camera: Intrinsics, ranges: Ranges, samples: int) -> None:
     global _studio
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     # opened by the first scene, which hands on why it cannot be; here it would break the pool
     _studio = cache(partial(Studio, camera, ranges, samples))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it is killed: nobody takes its scenes any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _render_scene(folder: Path, seed: int) -> None:

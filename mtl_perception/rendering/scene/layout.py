@@ -13,6 +13,7 @@ from mtl_perception.rendering.ranges import Ranges
 from .ground.islands import islands
 from .ground.markings import markings
 from .ground.strips import ground
+from .ground.surfaces import draw_tints
 from .light import draw_light
 from .roadside.chunks import Chunks
 from .roadside.sides import background, SIDES
@@ -50,7 +51,8 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
     """Draw a scene."""
     street = draw_street(rng, ranges)
     chunks = Chunks(street)
-    chunks.add(0.0, joined([ground(street, rng), markings(street, rng)]), whole=True)
+    tints = draw_tints(rng)
+    chunks.add(0.0, joined([ground(street, rng, tints), markings(street, rng)]), whole=True)
     for side in (OURS, THEIRS):
         SIDES[street.kind](chunks, rng, ranges, side)
         background(chunks, rng, side)
@@ -64,7 +66,7 @@ def draw_scene(rng: Generator, ranges: Ranges) -> Scene:
     parked, lane_t = parked_cars(street, rng, ranges)
     # what the lanes leave
     island = min(street.island, abs(lane_t) - LANE_HALF_WIDTH_M)
-    islands(chunks, rng, island)
+    islands(chunks, rng, island, tints)
     driving = traffic(street, rng, ranges, lane_t)
     if street.island:
         driving = [mover.beside(island) for mover in driving]

@@ -9,14 +9,14 @@ from .canvas import Generator, grey, noise, rgba, SIDE_PX, Texture
 
 def cloth(rng: Generator, checked: bool) -> Texture:
     """Draw cloth in folds, with pockets; checked has stripes both ways in the weave."""
-    value = 0.8 + 0.4 * (noise(rng, 1.2, 5) - 0.5) + 0.15 * (noise(rng, 0.2, 60) - 0.5)
+    value = 0.8 + 0.3 * (noise(rng, 1.2, 5) - 0.5) + 0.1 * (noise(rng, 0.2, 60) - 0.5)
     if checked:
-        stripe = (np.arange(SIDE_PX) // 11 % 3 == 0) * np.float32(0.45)
+        stripe = (np.arange(SIDE_PX) // 11 % 3 == 0) * np.float32(0.3)
         value *= (1 - stripe) * (1 - 0.6 * stripe[:, None])
     for _ in range(6):
         x, y = rng.integers(0, SIDE_PX - 70, 2)
         corner = (int(x + rng.integers(14, 70)), int(y + rng.integers(14, 70)))
-        cv2.rectangle(value, (int(x), int(y)), corner, float(rng.uniform(0.3, 0.9)), 3)
+        cv2.rectangle(value, (int(x), int(y)), corner, float(rng.uniform(0.55, 0.9)), 3)
     return grey(value)
 
 

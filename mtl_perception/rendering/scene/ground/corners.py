@@ -9,7 +9,7 @@ from mtl_perception.rendering.opengl.mesh import Mesh
 from mtl_perception.rendering.opengl.primitives import quads
 from mtl_perception.rendering.scene.street import Street
 
-from .surfaces import covered, divided, GROUNDS, kerb_quads
+from .surfaces import covered, divided, kerb_quads, kerb_stone, Tints
 
 # from a row within an arc to the next, in radians
 ARC_STEP = np.pi / 16
@@ -17,7 +17,7 @@ ARC_STEP = np.pi / 16
 STEP_M = 1e-3
 
 
-def corners(street: Street, tints: dict[str, float]) -> Iterator[Mesh]:
+def corners(street: Street, tints: Tints) -> Iterator[Mesh]:
     """Build the corners of all crossings, street.corner along s each, and of that radius."""
     for crossing in street.crossings:
         for side in crossing.sides:
@@ -25,9 +25,7 @@ def corners(street: Street, tints: dict[str, float]) -> Iterator[Mesh]:
             yield from _corner(street, crossing.stop, -1, side, tints)
 
 
-def _corner(
-    street: Street, edge: float, way: int, side: int, tints: dict[str, float]
-) -> Iterator[Mesh]:
+def _corner(street: Street, edge: float, way: int, side: int, tints: Tints) -> Iterator[Mesh]:
     """Build the corner from s = edge on, way 1 or -1 along s: where the side road's arc begins."""
     zones = [zone for zone in street.zones[side] if zone.height > 0]
     radius, inner, reach = street.corner, zones[0].inner, zones[-1].outer
@@ -48,4 +46,4 @@ def _corner(
     s = edge + way * np.append(arc, np.full(len(along), radius))
     t = side * np.append(street.corner_edge(arc, side), along)
     faces = kerb_quads(street, s, t, zones[0].height)
-    yield quads(faces[:, :: way * side], GROUNDS['kerb'])
+    yield quads(faces[:, :: way * side], kerb_stone(tints['kerb']))

@@ -10,7 +10,7 @@ from mtl_perception.rendering.scene.roadside.chunks import Chunks
 from mtl_perception.rendering.scene.shapes import furniture, vegetation
 from mtl_perception.rendering.scene.street import AHEAD_M, Generator, Street, WALKS
 
-from .surfaces import covered, GROUNDS, kerb_quads
+from .surfaces import covered, kerb_quads, kerb_stone, Tints
 
 # what is narrower is no island
 NARROWEST_M = 0.35
@@ -20,7 +20,7 @@ CLEAR_M = 2.5
 PLANTED = ('grass', 'soil')
 
 
-def islands(chunks: Chunks, rng: Generator, half_width: float) -> None:
+def islands(chunks: Chunks, rng: Generator, half_width: float, tints: Tints) -> None:
     """Lay islands before and behind most crossings, and some between them.
 
     They are twice half_width wide, in metres; too narrow, they are left out.
@@ -30,7 +30,7 @@ def islands(chunks: Chunks, rng: Generator, half_width: float) -> None:
     street = chunks.street
     surface, height = str(rng.choice([*WALKS, *PLANTED])), float(rng.uniform(0.06, 0.16))
     for start, stop in _spans(street, rng):
-        chunks.add(start, _mesh(street, start, stop, half_width, height, surface))
+        chunks.add(start, _mesh(street, start, stop, half_width, height, surface, tints))
         for s, mesh, turn in _furniture(rng, start, stop, half_width, surface in PLANTED):
             chunks.add(s, mesh.moved(street.pose(s, 0.0, turn, height)))
 
@@ -66,18 +66,24 @@ def _furniture(
 
 
 def _mesh(
-    street: Street, start: float, stop: float, half_width: float, height: float, surface: str
+    street: Street,
+    start: float,
+    stop: float,
+    half_width: float,
+    height: float,
+    surface: str,
+    tints: Tints,
 ) -> Mesh:
     """Build an island with round ends: its kerb, upright and from above, and what it encloses."""
     s = _rows(start, stop, half_width)
     outer = _half_widths(s, start, stop, half_width)
     inner = np.maximum(outer - KERB_M, 0.0)
-    parts = [covered(street, s, -inner, inner, height, surface)]
+    parts = [covered(street, s, -inner, inner, height, surface, tints[surface])]
     for low, high in ((inner, outer), (-outer, -inner)):
-        parts.append(covered(street, s, low, high, height, 'kerb'))
+        parts.append(covered(street, s, low, high, height, 'kerb', tints['kerb']))
     for side in (-1, 1):
         faces = kerb_quads(street, s, side * outer, height)
-        parts.append(quads(faces[:, ::-side], GROUNDS['kerb']))
+        parts.append(quads(faces[:, ::-side], kerb_stone(tints['kerb'])))
     return joined(parts)
 
 

@@ -1,10 +1,16 @@
 """What the ground is covered with: road, sidewalks, kerbs, verges, gardens."""
 
+from dataclasses import replace
+from typing import TypeAlias
+
 import numpy as np
 
 from mtl_perception.rendering.opengl.mesh import Floats, Material, Mesh, mesh
 from mtl_perception.rendering.opengl.textures.layers import Layer
 from mtl_perception.rendering.scene.street import Place, ROAD, SIDEWALK, Street, VEGETATION
+
+# of each kind of ground: what its colour is multiplied by
+Tints: TypeAlias = dict[str, float]
 
 GROUNDS = {
     'road': Material(ROAD, (0.53, 0.53, 0.54), Layer.ASPHALT),
@@ -22,6 +28,12 @@ _METRES_PER_TILE = {
     **{Layer.ASPHALT: 4.0, Layer.OLD_ASPHALT: 9.0, Layer.PAVING: 1.6, Layer.SLABS: 2.4},
     **{Layer.PLASTER: 2.0, Layer.GRASS: 5.0, Layer.SOIL: 3.0},
 }
+
+
+def draw_tints(rng: np.random.Generator) -> Tints:
+    """Draw how dark each kind of ground is in a scene; kerbs are at times as dark as the road."""
+    tints = {kind: float(rng.uniform(0.7, 1.25)) for kind in GROUNDS}
+    return {**tints, 'kerb': float(rng.uniform(0.5, 1.2))}
 
 
 def covered(
@@ -54,6 +66,12 @@ def kerb_quads(street: Street, rows: Floats, t: Place, height: float) -> Floats:
     """Give the corners (N - 1, 4, 3) of the faces of a kerb at t, at rows of s (N,)."""
     foot, top = street.world(rows, t, 0.0), street.world(rows, t, height)
     return np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1)
+
+
+def kerb_stone(tint: float) -> Material:
+    """Give the material of a kerb's face, darkened by a tint like what is covered."""
+    kerb = GROUNDS['kerb']
+    return replace(kerb, tint=tuple(tint * value for value in kerb.tint))
 
 
 def divided(inner: float, outer: float) -> Floats:
