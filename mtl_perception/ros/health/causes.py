@@ -192,7 +192,7 @@ def _nothing_applied(state: CameraState, source: _Source) -> Iterator[Cause]:
     """Say that a scale that is to be applied is not known, unless what is missing says so."""
     parameters, interval = state.parameters, state.interval
     applied = getattr(parameters, f'{source.name}_apply') and interval.counters.answered
-    explained = state.lidar_fault or state.info_lack
+    explained = bool(state.lidar_fault or state.info_lack)
     explained = explained or (source is _GROUND and parameters.camera_height_m == 0)
     if applied and not explained and interval.active_s > parameters.diagnostics_no_image_s:
         yield Cause(
