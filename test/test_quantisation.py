@@ -160,8 +160,11 @@ class TestOpenVino:
     def test_its_convolutions_become_integers(
         self, lively: DeployedNetwork, ranges: dict[str, tuple[float, float]]
     ) -> None:
-        """All of them, on any CPU, in float32 around them."""
+        """All of them, in float32 around them."""
         import openvino
+
+        if 'int8' not in offered():
+            pytest.skip('the CPU may add products of integers in 16 bits, where they saturate')
 
         from mtl_perception.backends.openvino_backend import convert
 
