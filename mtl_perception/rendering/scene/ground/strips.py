@@ -22,10 +22,12 @@ def ground(street: Street, rng: np.random.Generator, tints: Tints) -> Mesh:
         )
     )
     parts = list(corners(street, tints)) if street.corner else []
+    # apart, so that a seed stays the street that it was
+    (weather,) = rng.spawn(1)
     for side in (1, -1):
         zones = street.zones[side]
         for zone in zones:
-            parts += _strip(street, rng, side, zone, rows, road, tints)
+            parts += _strip(street, weather, side, zone, rows, road, tints)
         inner_heights = [0.0, *(zone.height for zone in zones)]
         parts += [
             _kerb_faces(street, side, zone, rows, tints)

@@ -33,7 +33,8 @@ _METRES_PER_TILE = {
 def draw_tints(rng: np.random.Generator) -> Tints:
     """Draw how dark each kind of ground is in a scene; kerbs are at times as dark as the road."""
     tints = {kind: float(rng.uniform(0.7, 1.25)) for kind in GROUNDS}
-    return {**tints, 'kerb': float(rng.uniform(0.5, 1.2))}
+    # apart, so that a seed stays the street that it was
+    return {**tints, 'kerb': float(rng.spawn(1)[0].uniform(0.5, 1.2))}
 
 
 def covered(
