@@ -1,6 +1,7 @@
 """The parameters of a node: declared, and valid as a whole whenever they are used."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field
 from typing import Any
 
@@ -118,14 +119,21 @@ class DeclaredParameters:
         try:
             if self.configured:
                 self._check_not_fixed(ours)
-            for name, value in ours.items():
-                check(self._names[name][1], plain(value))
-            # what does not fit yet may be mended one by one: read() sees to it in the end
-            if self._fits():
-                self._with(ours)
+            if ours:
+                self._check_fit(ours)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _check_fit(self, changes: Mapping[str, Any]) -> None:
+        try:
+            self._with(changes)
+        except ValueError:
+            if self._fits():
+                raise
+            # what did not fit before may be mended one by one: read() sees to it in the end
+            for name, value in changes.items():
+                check(self._names[name][1], plain(value))
 
     def _fits(self) -> bool:
         """Tell whether the parameters as they are go together."""
@@ -147,5 +155,7 @@ class DeclaredParameters:
         ours = {change.name for change in changes if change.name in self._names}
         for name in ours:
             self._refused.pop(name, None)
-        if ours and self._fits():
-            self._current = self._with({})
+        if ours:
+            # unless it does not fit yet
+            with suppress(ValueError):
+                self._current = self._with({})
