@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from mtl_perception.recordings.bags import BagReader, BagTopic, RawMessage
 from mtl_perception.ros import ros_process
 from mtl_perception.ros.bags.play_options import parse_arguments, PlayOptions
-from mtl_perception.ros.bags.topics import message_class, publisher_qos
+from mtl_perception.ros.bags.topics import message_class, qos_profile
 
 _CLOCK = '/clock'
 # for the last messages to arrive before the publishers go
@@ -106,7 +106,7 @@ class BagPlayer(Node):  # type: ignore[misc]
             return None
         # the event wakes whoever waits for subscribers
         events = PublisherEventCallbacks(matched=lambda _: None)
-        qos = publisher_qos(topic.qos)
+        qos = qos_profile(topic.qos)
         return self.create_publisher(message_type, topic.name, qos, event_callbacks=events)
 
     def _publish_latched_before(self, start_ns: int) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import sys
@@ -13,7 +14,7 @@ from rclpy.utilities import remove_ros_args
 
 from mtl_perception.recordings.bags import BagWriter, RawMessage, STORAGES
 from mtl_perception.ros import ros_process
-from mtl_perception.ros.bags.topics import bag_qos, message_class, subscriber_qos
+from mtl_perception.ros.bags.topics import common_offer, message_class, qos_profile
 
 # messages that wait to be written; the disk may pause
 _QUEUE = 100
@@ -51,13 +52,14 @@ class Recorder(Node):  # type: ignore[misc]
             self._timer.cancel()
 
     def _record(self, name: str, topic: str, publishers: Sequence[TopicEndpointInfo]) -> None:
-        kind, qos = publishers[0].topic_type, subscriber_qos(publishers, _QUEUE)
+        kind, offered = publishers[0].topic_type, common_offer(publishers)
         try:
             message_type = message_class(kind)
-            self._writer.add_topic(name, kind, bag_qos(qos))
+            self._writer.add_topic(name, kind, offered)
         except (ImportError, AttributeError, ValueError) as error:
             self.get_logger().error(f'{name} of the type {kind} is left out: {error}')
             return
+        qos = qos_profile(replace(offered, depth=_QUEUE))
         self.create_subscription(message_type, topic, partial(self._write, name), qos, raw=True)
 
     def _write(self, topic: str, data: bytes) -> None:

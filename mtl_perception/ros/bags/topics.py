@@ -19,8 +19,8 @@ def message_class(name: str) -> type:
     return found
 
 
-def publisher_qos(qos: TopicQos) -> QoSProfile:
-    """Give the profile of what a publisher in a bag offered."""
+def qos_profile(qos: TopicQos) -> QoSProfile:
+    """Give a bag's QoS as rclpy takes it."""
     return QoSProfile(
         depth=qos.depth,
         reliability=ReliabilityPolicy.RELIABLE if qos.reliable else ReliabilityPolicy.BEST_EFFORT,
@@ -30,20 +30,15 @@ def publisher_qos(qos: TopicQos) -> QoSProfile:
     )
 
 
-def subscriber_qos(publishers: Sequence[TopicEndpointInfo], depth: int) -> QoSProfile:
-    """Take all that every one of the publishers offers, and keep the last `depth` messages.
+def common_offer(publishers: Sequence[TopicEndpointInfo]) -> TopicQos:
+    """Tell what every one of the publishers offers; how much they keep they do not tell.
 
     Who asks for more than one of them offers gets nothing of that one.
     """
     offers = [publisher.qos_profile for publisher in publishers]
-    reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
-    lasting = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
-    return publisher_qos(TopicQos(reliable=reliable, transient_local=lasting, depth=depth))
-
-
-def bag_qos(offered: QoSProfile) -> TopicQos:
-    """Note for the bag what is offered; how much a publisher keeps it does not tell."""
     return TopicQos(
-        reliable=offered.reliability == ReliabilityPolicy.RELIABLE,
-        transient_local=offered.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        reliable=all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers),
+        transient_local=all(
+            offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers
+        ),
     )

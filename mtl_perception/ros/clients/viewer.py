@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import sys
@@ -15,7 +16,7 @@ from rclpy.utilities import remove_ros_args
 
 from mtl_perception.label_space import label_space
 from mtl_perception.ros import ros_process
-from mtl_perception.ros.bags.topics import message_class, subscriber_qos
+from mtl_perception.ros.bags.topics import common_offer, message_class, qos_profile
 from mtl_perception.viewing.bag import add_viewing_arguments, choose_topics
 from mtl_perception.viewing.screen import (
     check_closed,
@@ -60,7 +61,7 @@ class Viewer(Node):  # type: ignore[misc]
                 message_class(kind),
                 topic,
                 partial(self._receive, topic),
-                subscriber_qos(publishers, depth=1),
+                qos_profile(replace(common_offer(publishers), depth=1)),
             )
 
     def _receive(self, topic: str, message: Any) -> None:
