@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mtl_perception.model_card import load_network
 from mtl_perception.network.checkpoint import read_weights
+from mtl_perception.recordings.layouts.catalogue import read_annotated
 from mtl_perception.training import train
 from mtl_perception.training.experts import annotate
 from mtl_perception.training.loop.run import build_network, Run
@@ -220,6 +221,20 @@ def test_a_task_that_nobody_teaches_is_refused(data: Path, tmp_path: Path, task:
     path = make_recipe(tmp_path, tasks=tasks, loss_weights=weights, groups=groups)
     with pytest.raises(ValueError, match=f'no picture of split train has anything for {task}, '):
         train_to_the_end(path, without, tmp_path / 'output')
+    assert not (tmp_path / 'output').exists()
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_files_that_are_gone_are_named_before_the_first_step(
+    data: Path, tmp_path: Path, split: str
+) -> None:
+    torn = tmp_path / 'torn'
+    shutil.copytree(data, torn)
+    row, *_ = read_annotated(torn, split)
+    row.picture.path.unlink()
+    words = f'1 files of the data are not there, the first is .*{row.picture.path.name}; restore'
+    with pytest.raises(FileNotFoundError, match=words):
+        train_to_the_end(make_recipe(tmp_path, steps=1), torn, tmp_path / 'output')
     assert not (tmp_path / 'output').exists()
 
 

@@ -39,6 +39,19 @@ def has_truth(row: AnnotatedPicture, tasks: Collection[str]) -> bool:
     return any(getattr(known, _ANNOTATIONS[task]) is not None for task in tasks)
 
 
+def check_files(rows: Sequence[AnnotatedPicture]) -> None:
+    """Raise FileNotFoundError if a picture or an annotation of it is not there."""
+    named = (
+        a.path for row in rows for a in (row.picture, row.labels, row.depth, row.normals) if a
+    )
+    missing = [path for path in named if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} files of the data are not there, the first is {missing[0]}; restore '
+            'them, or leave out their rows'
+        )
+
+
 def check_labels(rows: Sequence[AnnotatedPicture], recipe: Recipe) -> None:
     """Raise ValueError if labels that are to be learnt from mean nothing in the recipe's space."""
     labelled = [row for row in rows if row.labels and 'segmentation' in recipe.tasks]

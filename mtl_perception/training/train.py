@@ -27,7 +27,14 @@ from mtl_perception.offline.evaluate import Scale, score
 from mtl_perception.recordings.annotations.annotated_picture import AnnotatedPicture
 from mtl_perception.recordings.layouts.catalogue import check_sources, folder_of, read_all
 
-from .datasets import AsymmetricDataset, check_labels, check_tasks, QuotaSampler, scorable
+from .datasets import (
+    AsymmetricDataset,
+    check_files,
+    check_labels,
+    check_tasks,
+    QuotaSampler,
+    scorable,
+)
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
 from .loop.run import Batch, predict, Run
@@ -64,6 +71,7 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     if not recipe.distillation:
         rows = [row.without_teachers() for row in rows]
     taught = [row for row in rows if row.source in named]
+    check_files([*taught, *validation])
     check_labels(taught, recipe)
     check_tasks(taught, recipe.tasks)
     foreign = sum(not scorable(row, recipe.tasks, recipe.label_space) for row in validation)

@@ -1,6 +1,7 @@
 """A picture with what is known of it, read when asked for."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -16,6 +17,10 @@ _Pixel_co = TypeVar('_Pixel_co', np.uint8, np.float32, covariant=True)
 
 class Annotation(Protocol[_Pixel_co]):
     """Something that knows where pixels lie and how they are encoded; small, and picklable."""
+
+    @property
+    def path(self) -> Path:
+        """The file that has them."""
 
     def read(self) -> NDArray[_Pixel_co]:
         """Read the pixels. Raises ValueError if their file is missing or of another kind."""
