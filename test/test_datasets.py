@@ -219,8 +219,11 @@ class TestQuotaSampler:
         options = (rows, self.GROUPS, self.FRAMINGS, range(5), 0)
         shares = [QuotaSampler(*options, share=(rank, 2)) for rank in range(2)]
         for whole, first, second in zip(QuotaSampler(*options), *shares, strict=True):
-            assert (len(first), len(second)) == (3, 2)
+            assert {len(first), len(second)} == {3, 2}
             assert sorted(first + second) == sorted(whole)
+        # none has the same groups at every step
+        for share in shares:
+            assert len({tuple(rows[draw.picture].source for draw in batch) for batch in share}) > 1
         with pytest.raises(ValueError, match='a batch of 1 pictures is too small for 2 processes'):
             QuotaSampler(*options, by_group=True, share=(0, 2))
 

@@ -246,6 +246,20 @@ def test_what_people_have_added_since_is_not_overruled(tmp_path: Path, ensemble:
     assert written.depth_source == EXPERT
 
 
+def test_nobody_is_asked_for_depth_that_no_camera_could_give(
+    tmp_path: Path, ensemble: Ensemble, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = np.full((HEIGHT, WIDTH), SIDEWALK, np.uint8)
+    made = [{'picture': PICTURE, 'labels': labels, **known} for known in ({}, KNOWN)]
+    rows = read_index(make_index(tmp_path / 'own', made))
+    (tmp_path / 'new').mkdir()
+    write_index(rows, rows, Experts(ensemble, Caution(0.0, 0.0)), tmp_path / 'new')
+    journal = (tmp_path / 'new' / 'journal.jsonl').read_text()
+    assert '000000_' not in journal
+    assert '000001_' in journal
+    assert '1 pictures get no depth: too little is known of their cameras' in caplog.text
+
+
 def test_an_annotation_of_another_size_is_named(tmp_path: Path, ensemble: Ensemble) -> None:
     labels = np.zeros((HEIGHT // 2, WIDTH // 2), np.uint8)
     rows = read_index(make_index(tmp_path, [{'picture': PICTURE, 'labels': labels, **KNOWN}]))

@@ -375,7 +375,7 @@ class TestNyud:
     def test_its_test_pictures_validate(self, tmp_path: Path) -> None:
         spec = f'nyud:{make_nyud(tmp_path)}'
         assert numbers_of(read_annotated(spec, 'val'), range(4)) == [1, 3]
-        assert [row.split for row in read_annotated(spec)] == ['train', 'train', 'test', 'test']
+        assert [row.split for row in read_annotated(spec)] == ['train', 'train', 'val', 'val']
 
     def test_normals_where_given(self, tmp_path: Path) -> None:
         first, third = read_annotated(f'nyud:{make_nyud(tmp_path)}', 'train')

@@ -238,6 +238,20 @@ def test_files_that_are_gone_are_named_before_the_first_step(
     assert not (tmp_path / 'output').exists()
 
 
+def test_a_broken_file_of_val_costs_the_figures_alone(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / 'broken'
+    shutil.copytree(data, broken)
+    row, *_ = read_annotated(broken, 'val')
+    row.picture.path.write_text('no picture')
+    with caplog.at_level(logging.ERROR):
+        state = train_to_the_end(make_recipe(tmp_path, steps=1), broken, tmp_path / 'output')
+    assert state['step'] == 1
+    assert 'step 1: no figures, training goes on' in caplog.text
+    assert f'{row.picture.path.name} is missing or no picture' in caplog.text
+
+
 def test_every_parameter_is_optimised_once(recipe: Recipe, data: Path) -> None:
     run = start(recipe, data)
     optimised = [p for group in run.optimiser.param_groups for p in group['params']]

@@ -107,6 +107,15 @@ class BagReader:
         """When the last message was recorded."""
         return self._reader.end_time - 1
 
+    def check_topics(self, names: Collection[str]) -> None:
+        """Raise ValueError unless the bag has each of these topics."""
+        unknown = set(names) - self.topics.keys()
+        if unknown:
+            raise ValueError(
+                f'bag {self.path} has no topic {", ".join(sorted(unknown))}; '
+                f'it has {", ".join(sorted(self.topics)) or "none"}'
+            )
+
     def messages(
         self, topics: Collection[str] | None = None, start_ns: int | None = None
     ) -> Iterator[RawMessage]:
@@ -114,12 +123,7 @@ class BagReader:
 
         Raises ValueError if the bag does not have a topic, or is torn.
         """
-        unknown = set(topics or ()) - self.topics.keys()
-        if unknown:
-            raise ValueError(
-                f'bag {self.path} has no topic {", ".join(sorted(unknown))}; '
-                f'it has {", ".join(sorted(self.topics)) or "none"}'
-            )
+        self.check_topics(topics or ())
         wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
         # rosbags takes an empty list for "all"
         if wanted:

@@ -27,10 +27,14 @@ def _learns(row: AnnotatedPicture, task: str) -> bool:
     return getattr(row, _ANNOTATIONS[task]) is not None and (task != 'depth' or bool(row.f_px))
 
 
+def teaches(row: AnnotatedPicture, tasks: Collection[str]) -> bool:
+    """Say whether a picture has anything that one of the tasks learns from."""
+    return any(_learns(row, task) for task in tasks)
+
+
 def scorable(row: AnnotatedPicture, tasks: Collection[str], space: str) -> bool:
     """Say whether labels that a picture is scored by, if any, have a meaning in a label space."""
-    scored = 'segmentation' in tasks and row.without_teachers().labels is not None
-    return not scored or label_space(row.label_space).maps_to(space)
+    return 'segmentation' not in tasks or row.without_teachers().labels_fit(space)
 
 
 def has_truth(row: AnnotatedPicture, tasks: Collection[str]) -> bool:
@@ -54,9 +58,8 @@ def check_files(rows: Sequence[AnnotatedPicture]) -> None:
 
 def check_labels(rows: Sequence[AnnotatedPicture], recipe: Recipe) -> None:
     """Raise ValueError if labels that are to be learnt from mean nothing in the recipe's space."""
-    labelled = [row for row in rows if row.labels and 'segmentation' in recipe.tasks]
-    foreign = [r for r in labelled if not label_space(r.label_space).maps_to(recipe.label_space)]
-    if foreign:
+    foreign = [row for row in rows if not row.labels_fit(recipe.label_space)]
+    if foreign and 'segmentation' in recipe.tasks:
         first = foreign[0]
         raise ValueError(
             f"the labels of {len(foreign)} pictures of split train are of '{first.label_space}', "
@@ -228,7 +231,8 @@ class QuotaSampler(Sampler[list[Draw]]):
         for step in self.steps:
             for groups in self.passes:
                 batch = [draw for group in groups for draw in self._draws(group, step)]
-                yield batch[first::processes]
+                # in turn, so that none sees the same groups at every step
+                yield batch[(first + step) % processes :: processes]
 
     def _draws(self, group: int, step: int) -> Iterator[Draw]:
         members, quota = self.members[group], self.quotas[group]

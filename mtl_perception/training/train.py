@@ -32,8 +32,10 @@ from .datasets import (
     check_files,
     check_labels,
     check_tasks,
+    has_truth,
     QuotaSampler,
     scorable,
+    teaches,
 )
 from .loop.distributed import mean_over_ranks, process_group, rank, ranks
 from .loop.record import Record
@@ -74,6 +76,10 @@ def _train(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
     check_files([*taught, *validation])
     check_labels(taught, recipe)
     check_tasks(taught, recipe.tasks)
+    if idle := sum(not teaches(row, recipe.tasks) for row in taught):
+        words = '%d of %d pictures to train with teach none of the tasks; leave out their sources'
+        log.warning(words, idle, len(taught))
+    validation = [row for row in validation if has_truth(row, recipe.tasks)]
     foreign = sum(not scorable(row, recipe.tasks, recipe.label_space) for row in validation)
     if foreign:
         words = '%d of %d pictures of split val are not scored: their labels mean nothing in %s'

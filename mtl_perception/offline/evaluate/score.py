@@ -79,7 +79,7 @@ class Scoring:
     def add(self, row: AnnotatedPicture, prediction: Prediction) -> None:
         """Count what is predicted of a picture."""
         one = _Scores(self.space, self._protocol)
-        if not self._can_score(row.without_teachers()):
+        if not row.without_teachers().labels_fit(self.space.name):
             self.foreign[row.label_space] += 1
         one.add(self.compare(row, prediction))
         each = self._scores.setdefault(row.source, _Scores(self.space, self._protocol))
@@ -94,7 +94,7 @@ class Scoring:
         """
         known = row.without_teachers()
         labels = None
-        if self._can_score(known):
+        if known.labels_fit(self.space.name):
             labels = _pair(row, prediction.labels, known.read_labels())
         depth = _pair(row, prediction.depth, known.read_depth())
         return Comparison(
@@ -106,10 +106,6 @@ class Scoring:
             depth and (self._metric(row, depth[0], prediction.labels), depth[1]),
             _pair(row, prediction.normals, known.read_normals()),
         )
-
-    def _can_score(self, row: AnnotatedPicture) -> bool:
-        """Whether its labels, if it has any, can be translated to the space that is scored in."""
-        return row.labels is None or label_space(row.label_space).maps_to(self.space.name)
 
     def _metric(
         self, row: AnnotatedPicture, depth: NDArray[np.float32], labels: NDArray[np.uint8] | None

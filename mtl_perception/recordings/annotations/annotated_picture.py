@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mtl_perception.label_space import label_space
+
 # who made an annotation that is no truth, never scored against: another network, of which nothing
 # is known but its labels; and what training.experts asked
 TEACHER = 'teacher'
@@ -91,6 +93,10 @@ class AnnotatedPicture:
                 f'{self.picture.name} of source {self.source} is {width}x{height}, an annotation '
                 f'of it {other_width}x{other_height}; give them one size'
             )
+
+    def labels_fit(self, space: str) -> bool:
+        """Say whether the labels, if there are any, have a meaning in a label space."""
+        return self.labels is None or label_space(self.label_space).maps_to(space)
 
     def without_teachers(self) -> 'AnnotatedPicture':
         """Give the picture with what people and sensors say of it alone."""

@@ -36,7 +36,7 @@ LAYOUTS = {
     'camvid': Layout(camvid.read, camvid.PICTURES, ('train', 'val', 'test')),
     'idd': Layout(idd.read, idd.PICTURES, ('train', 'val', 'test')),
     'idd_lite': Layout(idd.read_lite, idd.LITE_PICTURES, ('train', 'val', 'test')),
-    'nyud': Layout(nyud.read, nyud.PICTURES, ('train', 'test')),
+    'nyud': Layout(nyud.read, nyud.PICTURES),
 }
 
 

@@ -125,7 +125,15 @@ def write_index(
     A run that was cut off goes on, and may go on with other rows: what was written stays. Raises
     ValueError if it was begun with other settings.
     """
-    chosen = {id(row) for row in meant if wanted.labels(row) or wanted.depth(row)}
+    blind = {id(row) for row in meant if wanted.depth(row) and not experts.camera_of(row)}
+    if blind:
+        words = '%d pictures get no depth: too little is known of their cameras, see --camera'
+        log.warning(words, len(blind))
+    chosen = {
+        id(row)
+        for row in meant
+        if wanted.labels(row) or (wanted.depth(row) and id(row) not in blind)
+    }
     # by all that is known of them: what people have added since is not to be overruled
     names = [f'{number:06}_{_digest(row)}' for number, row in enumerate(rows)]
     asked = [number for number, row in enumerate(rows) if id(row) in chosen]

@@ -120,9 +120,10 @@ class Experts:
         Where the teacher is doubtful, the experts decide; what it left out stays left out.
         """
         own = row.read_labels()
-        source, target = label_space(row.label_space), self.space.name
-        if own is None or not source.maps_to(target):
+        target = self.space.name
+        if own is None or not row.labels_fit(target):
             return labels
+        source = label_space(row.label_space)
         sure = allowed_classes(row, target, own.shape)
         settled = np.where(labels == UNLABELLED, only_class(sure), labels)
         clash = (sure > 0) & (sure >> np.minimum(settled, 62) & 1 == 0)

@@ -43,8 +43,16 @@ class Record:
         if done or (run.step - self.first) % SAVE_EVERY == 0:
             run.save(self.checkpoint)
         if done:
-            report = self.validate()
-            log.info('step %d: %s', run.step, report)
-            self.events.scalars('validation', report, run.step)
+            self._validate()
         if done or run.step % DRAW_EVERY == 0 or run.step == 1:
             self.events.pictures(panels(run, batches), run.step)
+
+    def _validate(self) -> None:
+        step = self.run.step
+        try:
+            report = self.validate()
+        except ValueError:  # a file that is broken costs its figures, not the run
+            log.exception('step %d: no figures, training goes on', step)
+            return
+        log.info('step %d: %s', step, report)
+        self.events.scalars('validation', report, step)
