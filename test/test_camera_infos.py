@@ -126,6 +126,22 @@ def test_a_picture_may_be_binned_or_a_part_of_the_sensor(
     assert (given.binning_x, given.roi.x_offset) == (binning[0], region[0])
 
 
+@pytest.mark.parametrize(
+    ('binning', 'region'), [((2, 2), (0, 0, 1280, 960)), ((0, 0), (100, 0, 640, 480))]
+)
+def test_an_info_that_describes_the_pictures_already_is_not_cut_again(
+    binning: tuple[int, int], region: tuple[int, int, int, int]
+) -> None:
+    given = info(500.0, 640, 480)
+    given.binning_x, given.binning_y = binning
+    keys = ('x_offset', 'y_offset', 'width', 'height')
+    given.roi = RegionOfInterest(**dict(zip(keys, region, strict=True)))
+    infos = CameraInfos()
+    infos.put(given)
+    found = infos.of(640, 480).intrinsics
+    assert (found.fx_px, found.cx_px) == (500.0, 320.0)
+
+
 def test_the_info_of_a_whole_picture_is_taken_as_it_is() -> None:
     given = info(10.0)
     assert info_of_picture(given) is given

@@ -14,6 +14,7 @@ from mtl_perception.ros.health.measurements import Counters
 def test_nothing_is_wrong_with_a_camera_that_serves() -> None:
     assert causes_of(state()) == []
     assert causes_of(state(lidar_scale=replace(SCALE, ratio=1.05))) == []
+    assert SCALE.after(1.25) == replace(SCALE, ratio=1.0, deviation=0.008)
 
 
 CAUSES: dict[str, tuple[CameraState, Level, str]] = {
@@ -102,6 +103,15 @@ CAUSES: dict[str, tuple[CameraState, Level, str]] = {
         ),
         Level.WARN,
         'ground.apply multiplies depth by 2.500, beyond 5 times ground.max_error; correct camera',
+    ),
+    'a lidar that does not agree with the ground that is applied': (
+        state(
+            {'ground_check': True, 'ground_apply': True, 'camera_height_m': 0.5},
+            ground_scale=replace(SCALE, ratio=0.8),
+            lidar_scale=SCALE,
+        ),
+        Level.WARN,
+        'the lidar measures 1.250 times the depth that ground.apply gives; correct camera_height_',
     ),
     'ground at an unknown height': (
         state({'ground_check': True}),

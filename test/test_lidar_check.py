@@ -209,6 +209,9 @@ def test_a_broken_sweep_is_refused_and_forgotten(make_check: Callable[..., Lidar
     with pytest.raises(ValueError, match='cloud of 5x1 points'):
         check.compare(Time(), DEPTH, 1.0, INTRINSICS)
     check.compare(Time(), DEPTH, 1.0, INTRINSICS)
+    assert check.mismatch.startswith('no sweep can be compared with: cloud of 5x1 points')
+    sees(check, 10.0)
+    assert check.mismatch == ''
 
 
 def test_ratios_are_those_of_pixels_with_depth() -> None:

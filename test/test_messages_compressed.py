@@ -55,6 +55,19 @@ def test_a_picture_that_was_demosaiced_before_stays_as_it_is():
     np.testing.assert_array_equal(decoded, picture)
 
 
+def test_a_mosaic_of_16_bits_is_demosaiced_as_one_of_8():
+    mosaic = np.tile(np.array([[200, 90], [90, 30]], np.uint16) * 257, (24, 32))
+    content = cv2.imencode('.png', mosaic)[1].tobytes()
+    decoded = decode_compressed('bayer_rggb16; png compressed ', content)
+    np.testing.assert_array_equal(decoded, np.broadcast_to((200, 90, 30), (48, 64, 3)))
+
+
+def test_an_unknown_mosaic_is_refused():
+    content = cv2.imencode('.png', np.zeros((8, 8), np.uint8))[1].tobytes()
+    with pytest.raises(ValueError, match=r"'bayer_xyz8', 8x8, .* unknown"):
+        decode_compressed('bayer_xyz8; png compressed ', content)
+
+
 def test_a_mosaic_too_small_to_demosaic_is_refused():
     content = cv2.imencode('.png', np.zeros((2, 2), np.uint8))[1].tobytes()
     with pytest.raises(ValueError, match=r"'bayer_rggb8', 2x2, .* at least 3x3 pixels"):

@@ -203,6 +203,8 @@ def test_fixed_parameters_change_only_while_not_configured(declare: Declare) -> 
     assert 'image_transport cannot' in change(node, image_transport='compressed', depth_scale=2.0)
     assert parameters.current.depth_scale == 1.0
     assert change(node, depth_scale=2.0) == ''
+    # a whole file again, of which only that differs
+    assert change(node, weights='road8', cameras=[''], depth_scale=2.0) == ''
     parameters.configured = False
     assert change(node, weights='other') == ''
     assert parameters.current == Parameters(weights='other', depth_scale=2.0)

@@ -10,11 +10,14 @@ import numpy as np
 def infos_of_pictures(info: Any) -> Iterator[Any]:
     """Give an info without its binning and region, and as info_of_picture makes it of these.
 
-    Some drivers give them, and yet the size and the matrices of their pictures. Whoever reads
-    what is given here must neither cut nor bin again.
+    Some drivers give them, and yet the size and the matrices of their pictures: all do whose
+    region reaches beyond the size. Whoever reads what is given here must neither cut nor bin
+    again.
     """
     yield _whole(info)
-    if (of_picture := info_of_picture(info)) is not info:
+    roi = info.roi
+    inside = roi.x_offset + roi.width <= info.width and roi.y_offset + roi.height <= info.height
+    if inside and (of_picture := info_of_picture(info)) is not info:
         yield of_picture
 
 

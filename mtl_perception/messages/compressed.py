@@ -1,12 +1,13 @@
 """Fields of sensor_msgs/CompressedImage, and of either kind of image, to a picture."""
 
+import re
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_perception.messages.images import Buffer, decode_image, ENCODINGS, MAX_SIDE_PX
+from mtl_perception.messages.images import Buffer, decode_image, MAX_SIDE_PX
 
 # few bytes can claim many pixels; no camera has more
 MAX_PIXELS = 64_000_000
@@ -84,8 +85,8 @@ def decode_compressed(format: str, data: Buffer) -> NDArray[np.uint8]:
 
 
 def _one_channel(encoding: str) -> str:
-    """Give the encoding of one channel: the mosaic that the format begins with, else grey."""
-    return encoding if encoding.startswith('bayer_') and encoding in ENCODINGS else 'mono8'
+    """Give the encoding of one channel, of 8 bits by now: the format's mosaic, else grey."""
+    return re.sub('16$', '8', encoding) if encoding.startswith('bayer_') else 'mono8'
 
 
 def _png_size(content: bytes) -> tuple[int, int]:

@@ -108,6 +108,8 @@ class Camera:
             return None
         interval, parameters = self._measured.take(), self._parameters()
         lack = self._infos.lack(*interval.size) if interval.size else ''
+        lidar = self._lidar.scale
+        ground = self._ground.scale if parameters.ground_check else None
         return CameraState(
             image_topic=self.image_topic,
             info_topic=inputs.info_topic,
@@ -115,8 +117,8 @@ class Camera:
             parameters=parameters,
             silence=inputs.silence(self.image_topic),
             info_lack=lack if lack and self._misses_info(self._outputs.wanted()) else '',
-            lidar_scale=self._lidar.scale,
-            ground_scale=self._ground.scale if parameters.ground_check else None,
+            lidar_scale=lidar and lidar.after(self._ground.factor(parameters)),
+            ground_scale=ground and ground.after(self._lidar.factor(parameters)),
             lidar_fault=self._lidar_fault(parameters, interval) if parameters.lidar_check else '',
         )
 
@@ -161,6 +163,7 @@ class Camera:
         height, width = output_size(height, width, parameters.scale)
         intrinsics = None if calibration is None else calibration.intrinsics
         factor = depth_factor(parameters, intrinsics, self._card.training_f_px)
+        focal = factor / parameters.depth_scale
         if calibration is not None:
             info = calibration.info_of(width, height)
             self._outputs.publish_camera_infos(frame.header, info, frame.wanted)
@@ -168,8 +171,9 @@ class Camera:
             self._outputs.publish_label_info(self._space, parameters.confidence_threshold)
             stride = parameters.points_stride
             rays = None if calibration is None else calibration.rays(stride, width, height)
-            scale = self._lidar.factor(parameters) * self._ground.factor(parameters)
-            settings = product_settings(parameters, self._space, factor * scale)
+            if intrinsics is not None:
+                factor *= self._lidar.factor(parameters) * self._ground.factor(parameters)
+            settings = product_settings(parameters, self._space, factor)
             # no clouds of which less was asked, as the calibration came only since then
             wanted = {
                 topic
@@ -186,7 +190,7 @@ class Camera:
         )
         self._measured.answered(times, self._age_s(frame.header))
         if prediction is not None and intrinsics is not None:
-            self._check_scale(frame, prediction, factor / parameters.depth_scale, intrinsics)
+            self._check_scale(frame, prediction, focal, intrinsics)
 
     def skip(self) -> None:
         """Count a frame that a newer one replaced, or the end."""

@@ -1,1 +1,1 @@
-"""What is known of a camera: its intrinsics, and the scale of its depth by a lidar."""
+"""What is known of a camera: intrinsics, and the scale of its depth by a lidar or the ground."""

@@ -45,6 +45,8 @@ class LidarCheck(ScaleCheck):
         # from the last frame to the sweep next to it
         self._offset_s = 0.0
         self._is_late = False
+        # what is wrong with the last sweep that a frame was to be compared with
+        self._broken = ''
 
     @property
     def since_sweep_s(self) -> float | None:
@@ -53,7 +55,9 @@ class LidarCheck(ScaleCheck):
 
     @property
     def mismatch(self) -> str:
-        """Say that sweeps and frames are too far apart in time; '' if they are not."""
+        """Say that sweeps are broken, or too far from frames in time; '' if they are not."""
+        if self._broken:
+            return f'no sweep can be compared with: {self._broken}'
         limit_s = self._parameters().lidar_max_offset_s
         if self._offset_s <= limit_s:
             return ''
@@ -106,7 +110,12 @@ class LidarCheck(ScaleCheck):
         sweep = self._take_nearest(answered.stamp_ns)
         if sweep is not None:
             self._compared_s = time.monotonic()
-            self._compare(sweep, *answered[1:])
+            try:
+                self._compare(sweep, *answered[1:])
+            except ValueError as error:
+                self._broken = str(error)
+                raise
+            self._broken = ''
 
     def _knows_nearest(self, stamp_ns: int, now_ns: int) -> bool:
         """Tell whether no sweep that is to come can be nearer to a frame, or it waited enough."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 import threading
 import time
@@ -29,6 +29,10 @@ class Scale:
     deviation: float
     frames: int
     points: int
+
+    def after(self, factor: float) -> 'Scale':
+        """Give what is left of it once depth was multiplied by a factor."""
+        return replace(self, ratio=self.ratio / factor, deviation=self.deviation / factor)
 
 
 class ScaleCheck:

@@ -11,7 +11,7 @@ from mtl_perception.ros.parameters import Parameters
 
 # a stamp that is newer than now, or older than this, is of another clock
 _SAME_CLOCK_S = (-0.5, 60.0)
-# so many times lidar.max_error from one, what is applied is rather an error of the lidar's place
+# so many times max_error from one, what is applied rather says that a place is given wrongly
 _IMPLAUSIBLE = 5
 
 
@@ -38,7 +38,7 @@ class CameraState:
 
     `silence` says who publishes on the topic of images, `info_lack` what is missing in
     camera_info, '' if nothing is or nobody needs it. `lidar_scale` is what a lidar found,
-    `ground_scale` what the camera's height did.
+    `ground_scale` what the camera's height did, each after the other where that is applied.
     """
 
     image_topic: str
@@ -181,9 +181,12 @@ def _wrong_scale(state: CameraState) -> Iterator[Cause]:
             'ground.check is true, but camera_height_m is 0, not known; set it to the height of '
             'the camera above the ground in metres',
         )
-    for source, scale in ((_LIDAR, state.lidar_scale), (_GROUND, state.ground_scale)):
+    lidar, ground = (_LIDAR, state.lidar_scale), (_GROUND, state.ground_scale)
+    for (source, scale), (other, _) in ((lidar, ground), (ground, lidar)):
         if scale is None:
             yield from _nothing_applied(state, source)
+        elif getattr(parameters, f'{other.name}_apply'):
+            yield from _contradiction(parameters, source, other, scale)
         else:
             yield from _wrong_ratio(parameters, source, scale)
 
@@ -198,6 +201,18 @@ def _nothing_applied(state: CameraState, source: _Source) -> Iterator[Cause]:
         yield Cause(
             Level.WARN,
             f'{source.name}.apply multiplies depth by nothing yet: {source.lacking}',
+        )
+
+
+def _contradiction(
+    parameters: Parameters, source: _Source, applied: _Source, scale: Scale
+) -> Iterator[Cause]:
+    max_error: float = getattr(parameters, f'{source.name}_max_error')
+    if abs(scale.ratio - 1) > max_error:
+        yield Cause(
+            Level.WARN,
+            f'{source.finding} {scale.ratio:.3f} times the depth that {applied.name}.apply gives; '
+            f'correct {applied.suspect}, or {source.suspect}',
         )
 
 

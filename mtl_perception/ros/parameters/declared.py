@@ -144,7 +144,12 @@ class DeclaredParameters:
         return True
 
     def _check_not_fixed(self, changes: Mapping[str, Any]) -> None:
-        fixed = [name for name in changes if self._names[name][1].metadata['fixed']]
+        fixed = [
+            name
+            for name, value in changes.items()
+            if self._names[name][1].metadata['fixed']
+            and plain(value) != plain(self._node.get_parameter(name).value)
+        ]
         if fixed:
             raise ValueError(
                 f'{", ".join(fixed)} cannot change while the node is configured; deactivate and '
