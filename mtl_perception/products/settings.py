@@ -14,9 +14,9 @@ class ProductSettings:
 
     Labels of less confidence (0 to 1) than `confidence_threshold` become unlabelled.
     `depth_factor` is what depth is multiplied by before anything is made of it: the focal
-    correction of the camera times the user's scale. `depth_colour_range_m` is the fixed range of
-    the colours of depth; `obstacles` says what is one. Raises ValueError if the encoding is not
-    one of DEPTH_ENCODINGS.
+    correction of the camera, the user's scale, and what a lidar or the ground say.
+    `depth_colour_range_m` is the fixed range of the colours of depth; `obstacles` says what is
+    one. Raises ValueError if the encoding is not one of DEPTH_ENCODINGS.
     """
 
     label_space: LabelSpace

@@ -11,7 +11,7 @@ import rerun.blueprint as rrb
 
 from mtl_perception.label_space import LabelSpace
 from mtl_perception.messages import decode_message, nanoseconds
-from mtl_perception.products import LABELS
+from mtl_perception.products import LABELS, ProductSettings
 from mtl_perception.visualization import colour_normals
 
 from .clouds import read_cloud
@@ -20,8 +20,6 @@ CLOUD = 'sensor_msgs/msg/PointCloud2'
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 SHOWN_TYPES = (IMAGE, COMPRESSED, CLOUD)
 TIMELINE = 'stamp'
-# metres; the colours of depth are those of a fixed range
-_DEPTH_RANGE_M = (1.0, 80.0)
 _UNITS_PER_METRE = {'32FC1': 1.0, '16UC1': 1000.0}
 _TYPES = {'32FC1': np.float32, '16UC1': np.uint16, '32FC3': np.float32, 'mono8': np.uint8}
 _COLUMNS = 3
@@ -108,7 +106,7 @@ def _picture(topic: str, message: Any) -> rr.AsComponents:
         # the viewer takes 0 for unknown
         known = np.where(np.isfinite(depth), depth, 0).astype(depth.dtype.newbyteorder('='))
         metre = _UNITS_PER_METRE[encoding]
-        span = [metre * end for end in _DEPTH_RANGE_M]
+        span = [metre * end for end in ProductSettings.depth_colour_range_m]
         return rr.DepthImage(known, meter=metre, colormap='turbo', depth_range=span)
     if encoding == '32FC3':
         return rr.Image(colour_normals(_values(message)))

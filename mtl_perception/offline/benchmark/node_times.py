@@ -116,7 +116,7 @@ class BenchmarkedNode:
             backend=backend,
             rate_hz=load.rate_hz,
             answered_hz=len(latencies_ms) / seconds,
-            dropped=_dropped(end) - _dropped(begin),
+            dropped=end.dropped - begin.dropped,
             p50_ms=float(p50),
             p95_ms=float(p95),
             cpu_percent=100 * used_s / seconds,
@@ -131,10 +131,6 @@ class BenchmarkedNode:
             longest_wait_ms=max(waits, default=math.nan),
             network_ms=statistics.median(network) if network else math.nan,
         )
-
-
-def _dropped(second: Second) -> int:
-    return second.sent - second.answered - second.waiting
 
 
 def _wait(

@@ -29,6 +29,11 @@ class Second:
     network_ms: float | None = None
     longest_wait_ms: float | None = None
 
+    @property
+    def dropped(self) -> int:
+        """How many were neither answered nor are still on their way."""
+        return self.sent - self.answered - self.waiting
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -54,8 +59,7 @@ def summarise(seconds: Sequence[Second], memory: Sequence[Memory]) -> dict[str, 
         'minutes': round(last.t_s / 60, 2),
         'sent': last.sent,
         'answered': last.answered,
-        # those still on their way are neither
-        'dropped': last.sent - last.answered - last.waiting,
+        'dropped': last.dropped,
         'rss_first_mb': memory[0].rss_mb if memory else None,
         'rss_last_mb': memory[-1].rss_mb if memory else None,
         'rss_slope_mb_per_h': slope,

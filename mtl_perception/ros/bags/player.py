@@ -42,12 +42,7 @@ class BagPlayer(Node):  # type: ignore[misc]
         self._executor = executor
         executor.add_node(self)
         chosen = set(reader.topics) if options.topics is None else set(options.topics)
-        unknown = (chosen | set(options.wait_for)) - reader.topics.keys()
-        if unknown:
-            raise ValueError(
-                f'bag {reader.path} has no topic {", ".join(sorted(unknown))}; '
-                f'it has {", ".join(sorted(reader.topics)) or "none"}'
-            )
+        reader.check_topics(chosen | set(options.wait_for))
         self._clock_publisher = None
         if options.clock_hz > 0:
             chosen.discard(_CLOCK)

@@ -8,7 +8,13 @@ from typing import Any
 
 from mtl_perception.backends import PRECISIONS
 from mtl_perception.label_space import LABEL_SPACES
-from mtl_perception.products import DEPTH_ENCODINGS, GROUND_AND_SKY, UNLABELLED_CLASS
+from mtl_perception.messages import MAX_SIDE_PX
+from mtl_perception.products import (
+    DEPTH_ENCODINGS,
+    ObstacleFilter,
+    ProductSettings,
+    UNLABELLED_CLASS,
+)
 from mtl_perception.ros.parameters.definition import check, name_of, parameter
 
 # an engine keeps eight compiled networks; each number of cameras in a pass needs one at least
@@ -30,7 +36,8 @@ class Parameters:
     backend: str = parameter('auto', 'runtime: auto, torch, openvino or onnxruntime', fixed=True)
     precision: str = parameter(
         'auto',
-        'what the network computes in; auto: the fastest that runtime and machine have',
+        'what the network computes in; auto: the fastest that runtime and machine have; int8 and '
+        'bf16 on a CPU need one with bfloat16',
         choices=('auto', *PRECISIONS),
         fixed=True,
     )
@@ -44,11 +51,11 @@ class Parameters:
     warm_up_width: int = parameter(
         0,
         'width of the pictures to compile for at configure; 0: what the model was trained on',
-        limits=(0, 16384),
+        limits=(0, MAX_SIDE_PX),
         fixed=True,
     )
     warm_up_height: int = parameter(
-        0, 'height of those pictures; 0 with a width of 0', limits=(0, 16384), fixed=True
+        0, 'height of those pictures; 0 with a width of 0', limits=(0, MAX_SIDE_PX), fixed=True
     )
     cameras: tuple[str, ...] = parameter(
         ('',), 'prefixes of the topics of several cameras; empty: one, without', fixed=True
@@ -71,14 +78,19 @@ class Parameters:
         fixed=True,
     )
     confidence_threshold: float = parameter(
-        0.0, 'labels of less confidence become 255, unlabelled; 0: off', limits=(0.0, 1.0)
+        ProductSettings.confidence_threshold,
+        'labels of less confidence become 255, unlabelled; 0: off',
+        limits=(0.0, 1.0),
     )
     overlay_opacity: float = parameter(
-        0.5, 'of the label colours over the picture', limits=(0.0, 1.0)
+        ProductSettings.overlay_opacity,
+        'of the label colours over the picture',
+        limits=(0.0, 1.0),
     )
     depth_encoding: str = parameter(
-        '32FC1',
-        '32FC1: metres, NaN unknown, +Inf beyond range; 16UC1: millimetres, 0 invalid',
+        ProductSettings.depth_encoding,
+        '32FC1: metres, NaN unknown, +Inf sky or beyond range; 16UC1: millimetres, 0 for all of '
+        'these and beyond 65.535 m',
         choices=DEPTH_ENCODINGS,
         fixed=True,
     )
@@ -92,13 +104,13 @@ class Parameters:
         per_camera=True,
     )
     camera_height_m: float = parameter(
-        0.0,
+        ObstacleFilter.camera_height_m,
         'height of the camera above the ground; 0: not known',
         limits=(0.0, 1000.0),
         per_camera=True,
     )
     camera_pitch_deg: float = parameter(
-        0.0,
+        ObstacleFilter.camera_pitch_deg,
         'how far the camera looks down from the horizon',
         limits=(-90.0, 90.0),
         per_camera=True,
@@ -118,10 +130,16 @@ class Parameters:
         limits=(0.0, 10.0),
     )
     depth_color_near_m: float = parameter(
-        1.0, 'depth of the warmest colour', name='depth_color.near_m', limits=(0.01, 10000.0)
+        ProductSettings.depth_colour_range_m[0],
+        'depth of the warmest colour',
+        name='depth_color.near_m',
+        limits=(0.01, 10000.0),
     )
     depth_color_far_m: float = parameter(
-        80.0, 'depth of the coldest colour', name='depth_color.far_m', limits=(0.0, 10000.0)
+        ProductSettings.depth_colour_range_m[1],
+        'depth of the coldest colour',
+        name='depth_color.far_m',
+        limits=(0.0, 10000.0),
     )
     points_stride: int = parameter(
         1,
@@ -130,27 +148,39 @@ class Parameters:
         limits=(1, 64),
     )
     obstacles_excluded_classes: tuple[str, ...] = parameter(
-        GROUND_AND_SKY,
+        ObstacleFilter.excluded_classes,
         'names of classes that are no obstacles; those that the model lacks are passed over',
         name='obstacles.excluded_classes',
     )
     obstacles_min_confidence: float = parameter(
-        0.0, 'of an obstacle', name='obstacles.min_confidence', limits=(0.0, 1.0)
+        ObstacleFilter.min_confidence,
+        'of an obstacle',
+        name='obstacles.min_confidence',
+        limits=(0.0, 1.0),
     )
     obstacles_min_range_m: float = parameter(
-        0.3, 'nearest obstacle to the camera', name='obstacles.min_range_m', limits=(0.0, 10000.0)
+        ObstacleFilter.range_m[0],
+        'nearest obstacle to the camera',
+        name='obstacles.min_range_m',
+        limits=(0.0, 10000.0),
     )
     obstacles_max_range_m: float = parameter(
-        40.0, 'farthest obstacle', name='obstacles.max_range_m', limits=(0.0, 10000.0)
+        ObstacleFilter.range_m[1],
+        'farthest obstacle',
+        name='obstacles.max_range_m',
+        limits=(0.0, 10000.0),
     )
     obstacles_min_height_m: float = parameter(
-        0.2,
+        ObstacleFilter.height_m[0],
         'lowest point of an obstacle above the ground, if camera_height_m is known',
         name='obstacles.min_height_m',
         limits=(-1000.0, 1000.0),
     )
     obstacles_max_height_m: float = parameter(
-        2.5, 'highest point, likewise', name='obstacles.max_height_m', limits=(-1000.0, 1000.0)
+        ObstacleFilter.height_m[1],
+        'highest point, likewise',
+        name='obstacles.max_height_m',
+        limits=(-1000.0, 1000.0),
     )
     lidar_check: bool = parameter(
         False, 'subscribe to lidar and compare depth with it', name='lidar.check', fixed=True

@@ -15,7 +15,10 @@ declarations: change them there. [config/perception.yaml](../config/perception.y
 with their defaults and more words.
 
 A parameter that is **fixed** can be set while the node is unconfigured, all others at any time:
-`ros2 param set /perception confidence_threshold 0.5`. A set that does not fit together is rejected
+`ros2 param set /perception confidence_threshold 0.5`; one `CAMERA.name` only if the start gave it,
+and `autostart` counts at the start alone. What is to last stands in a copy of that file:
+`ros2 launch mtl_perception perception.launch.py params_file:=$PWD/mine.yaml`, or with `ros2 run`
+`--ros-args --params-file mine.yaml`. A set that does not fit together is rejected
 as a whole, with the reason: set what belongs together in one call of `set_parameters_atomically`.
 Overrides that do not fit together fail `configure`, and can be corrected one by one before it. A
 name that the node does not know is warned of and ignored: a file for `/**` serves other nodes too.
