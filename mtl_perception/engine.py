@@ -103,14 +103,10 @@ class Engine:
         """Give height and width of the Prediction for a picture of a size."""
         return output_size(height, width, self.scale)
 
-    def warm_up(
-        self, height: int, width: int, batch: int = 1, wanted: Collection[str] | None = None
-    ) -> None:
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Compile for pictures of a size and run once, so that the first frame is not late."""
         shape = (batch, *self.output_size(height, width))
-        fields = self._fields(wanted)
-        if fields:
-            self._compiled.compile(shape, fields)(np.zeros((*shape, 3), np.uint8))
+        self._compiled.compile(shape, self._fields(None))(np.zeros((*shape, 3), np.uint8))
 
     def predict(
         self, picture: NDArray[np.uint8], wanted: Collection[str] | None = None

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 from importlib import import_module
 from importlib.util import find_spec
 import logging
-from typing import Protocol
+import threading
+from typing import ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,10 @@ from mtl_perception.network.deployed import DeployedNetwork
 from .quantisation import Ranges
 
 log = logging.getLogger(__name__)
+
+_Parameters = ParamSpec('_Parameters')
+_Result = TypeVar('_Result')
+_EXPORTING = threading.Lock()
 
 Shape = tuple[int, int, int]
 Arrays = dict[str, NDArray[np.generic]]
@@ -56,6 +62,17 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 CPU_ONLY = ('openvino',)
 PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
+
+
+def one_at_a_time(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Let what exports networks run alone: torch.export patches modules of the whole process."""
+
+    @functools.wraps(function)
+    def alone(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        with _EXPORTING:
+            return function(*args, **kwargs)
+
+    return alone
 
 
 def create_backend(name: str, device: str, precision: str = 'auto') -> Backend:

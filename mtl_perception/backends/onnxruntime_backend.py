@@ -11,9 +11,9 @@ import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
 from mtl_perception.network.rounding import round_depthwise
-from mtl_perception.network.savings import FusedNetwork, one_at_a_time, save_work
+from mtl_perception.network.savings import FusedNetwork, save_work
 
-from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
+from . import Arrays, choose_precision, CompiledNetwork, one_at_a_time, Shape, Source
 from .cache import artefact_key, cache_folder, load_artefact, store_artefact
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import torch
 
 from mtl_perception.network.deployed import DeployedNetwork, FIELDS
 from mtl_perception.network.rounding import round_depthwise
-from mtl_perception.network.savings import FusedNetwork, one_at_a_time, save_work
+from mtl_perception.network.savings import FusedNetwork, save_work
 
-from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
+from . import Arrays, choose_precision, CompiledNetwork, one_at_a_time, Shape, Source
 from .byte_pooling import pool_in_bytes
 from .cache import artefact_key, load_artefact, store_artefact
 from .quantisation import quantise, Ranges

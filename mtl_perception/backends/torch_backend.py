@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from mtl_perception.network.deployed import DeployedNetwork, DeployedOutputs
-from mtl_perception.network.rounding import has_bf16, round_depthwise
+from mtl_perception.network.rounding import DTYPES, has_bf16, round_depthwise
 from mtl_perception.network.savings import save_work
 
 from . import Arrays, choose_precision, CompiledNetwork, Shape, Source
 
-_DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 # before its capture a CUDA graph wants to be run on the stream of the capture
 _WARM_UPS = 3
 
@@ -53,7 +52,7 @@ class TorchBackend:
 
     def _module(self, source: Source) -> DeployedNetwork:
         lean = save_work(source.network).to(self.device)
-        dtype = _DTYPES[self.precision]
+        dtype = DTYPES[self.precision]
         round_depthwise(lean.network, dtype)
         lean.network.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return lean

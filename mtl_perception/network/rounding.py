@@ -5,6 +5,9 @@ from pathlib import Path
 import torch
 from torch import nn, Tensor
 
+# by the names that recipes and backends have for them
+DTYPES = {'bf16': torch.bfloat16, 'fp16': torch.float16, 'fp32': torch.float32}
+
 _CPU_INFO = Path('/proc/cpuinfo')
 # of x86 (AVX-512, AMX) and Arm
 _BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}

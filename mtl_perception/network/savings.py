@@ -1,11 +1,8 @@
 """Exact savings: the same function as the network's, with less work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import copy
 import ctypes
-import functools
-import threading
-from typing import ParamSpec, TypeVar
 
 import torch
 from torch import nn, Tensor
@@ -16,25 +13,10 @@ from .decoder import ChainedResidualPooling
 from .deployed import DeployedNetwork
 from .joint_network import Head
 
-_Parameters = ParamSpec('_Parameters')
-_Result = TypeVar('_Result')
-_EXPORTING = threading.Lock()
-
 # a runtime computes channels in vectors of 16 floats: a head of fewer wastes the rest of each
 _VECTOR = 16
 # of glibc's <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-
-
-def one_at_a_time(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Let what exports networks run alone: torch.export patches modules of the whole process."""
-
-    @functools.wraps(function)
-    def alone(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        with _EXPORTING:
-            return function(*args, **kwargs)
-
-    return alone
 
 
 def keep_freed_memory() -> None:

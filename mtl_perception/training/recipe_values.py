@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from mtl_perception.network.deployed import DEPTH_ACTIVATIONS, NORMALISATIONS
 from mtl_perception.network.joint_network import TASKS
+from mtl_perception.network.rounding import DTYPES
 
 from .losses import MEANS
 
@@ -18,7 +19,7 @@ CHOICES = {
     'passes': ('together', 'by_group'),
     'optimiser': ('adamw', 'sgd'),
     'schedule': ('cosine', 'poly', 'constant'),
-    'precision': ('bf16', 'fp16', 'fp32'),
+    'precision': tuple(DTYPES),
     'batch_norm': ('each', 'synchronised', 'frozen'),
 }
 

@@ -13,11 +13,11 @@ from mtl_perception.engine import Engine
 from mtl_perception.label_space import label_space, Part
 from mtl_perception.model_card import sha256_of, write_card
 from mtl_perception.network.checkpoint import load_state, write_weights
+from mtl_perception.network.rounding import DTYPES
 from mtl_perception.offline.evaluate import evaluate_rows, write_report
 from mtl_perception.recordings.layouts.catalogue import read_all
 
 from .datasets import has_truth, scorable
-from .loop.optimisation import PRECISIONS
 from .loop.run import read_checkpoint
 from .recipe import add_recipe_arguments, chosen_recipe, Recipe, recipe_from
 
@@ -75,7 +75,7 @@ def round_as_trained(network: nn.Module, precision: str) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             for parameter in module.parameters():
-                parameter.copy_(parameter.to(PRECISIONS[precision]))
+                parameter.copy_(parameter.to(DTYPES[precision]))
 
 
 def _part(recipe: Recipe, domain: str | None) -> Part:

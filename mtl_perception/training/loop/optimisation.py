@@ -7,12 +7,12 @@ from torch import nn
 from torch.optim import AdamW, Optimizer, SGD
 
 from mtl_perception.network.joint_network import JointNetwork
+from mtl_perception.network.rounding import DTYPES
 
 from ..recipe import Recipe
 
 # of the polynomial schedule, as in DeepLab (arXiv 1606.00915) and RefineNet
 POLY_POWER = 0.9
-PRECISIONS = {'bf16': torch.bfloat16, 'fp16': torch.float16, 'fp32': torch.float32}
 
 
 def build_optimiser(recipe: Recipe, network: JointNetwork, loss: nn.Module) -> Optimizer:
@@ -43,7 +43,7 @@ def rate_factor(recipe: Recipe, step: int) -> float:
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Run what is fit for it in the recipe's precision; fp32 changes nothing."""
-    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != 'fp32')
+    return torch.autocast(device.type, DTYPES[precision], enabled=precision != 'fp32')
 
 
 def gradient_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
