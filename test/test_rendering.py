@@ -31,7 +31,7 @@ from mtl_perception.rendering.recording import Description, write_drive
 from mtl_perception.rendering.scene.ground.islands import CLEAR_M, NARROWEST_M
 from mtl_perception.rendering.scene.layout import draw_scene, LANE_HALF_WIDTH_M, Scene
 from mtl_perception.rendering.scene.shapes.furniture import island_post
-from mtl_perception.rendering.sensors import Lidar, LIDAR_IN_CAMERA
+from mtl_perception.rendering.sensors import exposure_gain, Lidar, LIDAR_IN_CAMERA, Photography
 
 SEEDS = (1, 2, 6)
 IDS = {name: index for index, name in enumerate(label_space('road8').names)}
@@ -430,6 +430,46 @@ def test_a_moment_is_needed_for_a_picture(still: list[Frame]) -> None:
     truth = rendered.studio().renderer.truth(empty)
     assert np.isposinf(truth.depth).all()
     assert cv2.countNonZero(truth.labels) == 0
+
+
+def test_less_open_sky_darkens_the_street_and_its_shadows_most(still: list[Frame]) -> None:
+    studio = rendered.studio()
+    moment, labels = still[0].moment, still[0].truth.labels
+    light = draw_scene(np.random.default_rng(0), Ranges(overcast=0.0)).light
+    light = replace(light, sun_elevation=0.8, cloudiness=0.0, open_sky=1.0, haze_per_m=0.0)
+    light = replace(light, exposure=0.3)  # nothing is near white
+    wide = studio.renderer.picture([moment], light).astype(float)
+    narrow = studio.renderer.picture([moment], replace(light, open_sky=0.3)).astype(float)
+    sky = labels == IDS['sky']
+    inner = cv2.erode(sky.astype(np.uint8), np.ones((5, 5))) > 0
+    np.testing.assert_array_equal(narrow[inner], wide[inner])
+    road = labels == IDS['road']
+    before = wide[road].mean(1)
+    left = narrow[road].mean(1) / before.clip(1)
+    darkest, lightest = np.percentile(before, (10, 90))
+    assert left[before <= darkest].mean() < left[before >= lightest].mean() < 0.98
+
+
+@pytest.mark.parametrize(
+    ('values', 'brightness', 'gain'),
+    [
+        *(([60.0], 90.0, 1.5), ([10.0], 90.0, 3.0), ([200.0], 90.0, 0.9), ([0.0], 90.0, 3.0)),
+        ([250.0, 50.0], 180.0, 105 / 50),  # the lighter half clips at 255
+    ],
+)
+def test_a_camera_exposes_for_its_brightness(
+    values: list[float], brightness: float, gain: float
+) -> None:
+    found = exposure_gain(np.array(values, np.float32), brightness)
+    assert found == pytest.approx(gain, rel=0.01)
+
+
+def test_pictures_of_one_camera_are_as_bright_whatever_the_light() -> None:
+    rng = np.random.default_rng(0)
+    camera = Photography.drawn(rng, Ranges(contrast=(1.0, 1.0), brightness=(90.0, 90.0)))
+    drawn = rng.integers(20, 160, (60, 80, 3)).astype(np.uint8)
+    taken = [camera.develop((share * drawn).astype(np.uint8), rng) for share in (1.0, 0.5)]
+    assert [picture.mean() for picture in taken] == pytest.approx([90.0, 90.0], abs=1.5)
 
 
 @pytest.mark.parametrize('count', [1, 2, 4, 16])

@@ -56,13 +56,14 @@ class Ranges:
 
     # light and air
     sun_elevation: Range = (14.0, 60.0)
-    overcast: float = 0.35
-    exposure: Range = (0.75, 1.5)
-    haze_per_km: Range = (0.3, 3.0)
+    overcast: float = 0.25
+    open_sky: Range = (0.35, 0.9)
+    exposure: Range = (0.75, 1.6)
+    haze_per_km: Range = (0.1, 1.5)
 
     # the sensor
-    contrast: Range = (1.0, 1.55)
-    brightness: Range = (88.0, 122.0)
+    contrast: Range = (1.05, 1.5)
+    brightness: Range = (88.0, 112.0)
     saturation: Range = (0.45, 0.95)
     shutter_s: Range = (0.0, 0.006)
     noise: Range = (0.5, 3.0)

@@ -15,8 +15,6 @@ from .ranges import Ranges
 # of KITTI's lidar: 64 beams from 2 degrees above the horizon to 24.8 below it
 BEAMS, BEAMS_TOP_DEG, BEAMS_LOW_DEG = 64, 2.0, -24.8
 AZIMUTH_STEP_DEG, AZIMUTH_HALF_DEG = 0.2, 44.0
-# mean grey level of the pictures that the renderer draws
-MIDDLE = 117.0
 LIDAR_REACH_M, LIDAR_NOISE_M = 80.0, 0.015
 # pose of the lidar's frame (x ahead, y left, z up) in the camera's optical frame, as KITTI's
 LIDAR_IN_CAMERA: NDArray[np.float64] = np.array(
@@ -28,8 +26,8 @@ LIDAR_IN_CAMERA: NDArray[np.float64] = np.array(
 class Photography:
     """How a camera takes pictures: noise in grey levels, softness in pixels, white balance.
 
-    Contrast spreads the grey levels around the middle of a drawn picture, MIDDLE, which becomes
-    `brightness`: a small sensor in the sun has black shadows and a white sky.
+    It exposes for a mean of `brightness`, and contrast spreads the grey levels around that: a
+    small sensor in the sun has black shadows and a white sky.
     """
 
     contrast: float
@@ -60,7 +58,8 @@ class Photography:
         values = picture.astype(np.float32) * np.asarray(self.balance, np.float32)
         grey = values.mean(2, keepdims=True)
         values = grey + self.saturation * (values - grey)
-        values = self.contrast * (values - MIDDLE) + self.brightness
+        values *= exposure_gain(values, self.brightness)
+        values = self.contrast * (values - self.brightness) + self.brightness
         if self.softness_px > 0.2:
             values = cv2.GaussianBlur(values, (0, 0), self.softness_px).astype(np.float32)
         grain = rng.standard_normal(picture.shape, np.float32) * np.float32(self.noise)
@@ -70,16 +69,31 @@ class Photography:
         return developed
 
 
+def exposure_gain(values: NDArray[np.float32], brightness: float) -> float:
+    """Tell what to multiply grey levels by, so that their mean, once clipped, is `brightness`.
+
+    Between 0.9 and 3: what is brighter than that is a bright scene, and its sky stays white.
+    """
+    low, high = 0.9, 3.0
+    for _ in range(10):
+        gain = (low + high) / 2
+        if np.clip(gain * values, 0, 255).mean() < brightness:
+            low = gain
+        else:
+            high = gain
+    return (low + high) / 2
+
+
 class Lidar:
     """A rotating lidar, of which the part ahead is simulated."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self) -> None:
         """Open a wide view to take the ranges from."""
         half = np.tan(np.radians(AZIMUTH_HALF_DEG + 1))
         width, height, focal = 2048, 1024, 1024 / half
         centre = -focal * np.tan(np.radians(BEAMS_LOW_DEG - 1))
         self._view = Renderer(
-            Intrinsics(focal, focal, width / 2, height - 1 - centre, width, height), seed
+            Intrinsics(focal, focal, width / 2, height - 1 - centre, width, height)
         )
         azimuth = np.radians(np.arange(-AZIMUTH_HALF_DEG, AZIMUTH_HALF_DEG, AZIMUTH_STEP_DEG))
         elevation = np.radians(np.linspace(BEAMS_TOP_DEG, BEAMS_LOW_DEG, BEAMS))[:, None]

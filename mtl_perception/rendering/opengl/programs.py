@@ -39,7 +39,10 @@ def set_uniforms(program: Any, values: dict[str, Any]) -> None:
 
 def uniforms_of(light: Light) -> dict[str, Any]:
     """Give what the shaders know of the light."""
-    names = ('sun_light', 'zenith', 'horizon', 'cloudiness', 'wind', 'haze_per_m', 'exposure')
+    names = (
+        *('sun_light', 'zenith', 'horizon', 'open_sky'),
+        *('cloudiness', 'wind', 'haze_per_m', 'exposure'),
+    )
     return {
         **{name: getattr(light, name) for name in names},
         'sun': light.direction,

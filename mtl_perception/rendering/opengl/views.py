@@ -25,6 +25,8 @@ class Light:
     sun_light: tuple[float, float, float]
     zenith: tuple[float, float, float]
     horizon: tuple[float, float, float]
+    # share of the sky's light that reaches the street: trees and houses take the rest
+    open_sky: float
     cloudiness: float
     wind: tuple[float, float]
     haze_per_m: float

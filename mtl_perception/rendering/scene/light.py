@@ -20,14 +20,17 @@ def draw_light(rng: np.random.Generator, ranges: Ranges) -> Light:
         blue = float(rng.uniform(0.6, 1.1))
         zenith = (0.22 * blue, 0.42 * blue, 0.95 * blue)
         horizon = (0.75, 0.88, 1.05)
+    # drawn apart: the street that a seed makes stays as it was
+    apart = rng.spawn(1)[0]
     return Light(
         sun_elevation=float(elevation),
         sun_azimuth=float(rng.uniform(0, 2 * np.pi)),
         sun_light=sun,
         zenith=zenith,
         horizon=horizon,
+        open_sky=1.0 if overcast else float(apart.uniform(*ranges.open_sky)),
         cloudiness=float(rng.uniform(0.8, 1.0) if overcast else rng.uniform(0.0, 0.6)),
         wind=(float(rng.random()), float(rng.random())),
-        haze_per_m=float(rng.uniform(*ranges.haze_per_km)) / 1000,
+        haze_per_m=float(np.exp(rng.uniform(*np.log(ranges.haze_per_km)))) / 1000,
         exposure=0.62 * float(np.exp(rng.uniform(*np.log(ranges.exposure)))),
     )

@@ -4,6 +4,7 @@ uniform vec3 eye;
 uniform float exposure;
 uniform float haze_per_m;
 uniform float direct;      // share of the sun that the clouds let through
+uniform float open_sky;    // share of the sky's light that reaches the street
 uniform sampler2DArray layers;
 uniform uint first_cut_out;
 uniform sampler2DShadow shadow_map;
@@ -54,7 +55,7 @@ void main() {
     float sunlit = direct * lit();
     float up = 0.5 + 0.5 * n.z;
     vec3 ambient = mix(0.35 * horizon + 0.04 * sun_light, 0.5 * (zenith + horizon), up);
-    vec3 radiance = albedo * (sun_light * diffuse * sunlit + ambient);
+    vec3 radiance = albedo * (sun_light * diffuse * sunlit + open_sky * ambient);
 
     float glass = cut_out ? 0.0 : texture_value.a * step(0.01, float(material.x));
     float gloss = max(paint.a, glass);

@@ -13,12 +13,12 @@ from mtl_perception.rendering.scene.street import Place, ROAD, SIDEWALK, Street,
 Tints: TypeAlias = dict[str, float]
 
 GROUNDS = {
-    'road': Material(ROAD, (0.53, 0.53, 0.54), Layer.ASPHALT),
-    'old road': Material(ROAD, (0.61, 0.6, 0.59), Layer.OLD_ASPHALT),
+    'road': Material(ROAD, (0.6, 0.6, 0.61), Layer.ASPHALT),
+    'old road': Material(ROAD, (0.68, 0.67, 0.66), Layer.OLD_ASPHALT),
     'parking': Material(ROAD, (0.54, 0.52, 0.51), Layer.PAVING),
-    'sidewalk': Material(SIDEWALK, (0.56, 0.54, 0.52), Layer.SLABS),
-    'paving': Material(SIDEWALK, (0.6, 0.54, 0.51), Layer.PAVING),
-    'asphalt walk': Material(SIDEWALK, (0.54, 0.53, 0.52), Layer.OLD_ASPHALT),
+    'sidewalk': Material(SIDEWALK, (0.51, 0.49, 0.47), Layer.SLABS),
+    'paving': Material(SIDEWALK, (0.53, 0.48, 0.45), Layer.PAVING),
+    'asphalt walk': Material(SIDEWALK, (0.5, 0.49, 0.48), Layer.OLD_ASPHALT),
     'kerb': Material(SIDEWALK, (0.63, 0.63, 0.61), Layer.PLASTER),
     'grass': Material(VEGETATION, (0.56, 0.56, 0.5), Layer.GRASS),
     'field': Material(VEGETATION, (0.62, 0.56, 0.36), Layer.GRASS),
