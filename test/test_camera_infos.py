@@ -89,6 +89,15 @@ def test_an_uncalibrated_camera_stays_so_when_reduced() -> None:
     assert not reduced.p.any()
 
 
+def info_of_part(binning: tuple[int, int], region: tuple[int, int, int, int]) -> CameraInfo:
+    """Give an info of 640x480 with binning and a region: x and y offset, width, height."""
+    given = info(500.0, 640, 480)
+    given.binning_x, given.binning_y = binning
+    keys = ('x_offset', 'y_offset', 'width', 'height')
+    given.roi = RegionOfInterest(**dict(zip(keys, region, strict=True)))
+    return given
+
+
 @pytest.mark.parametrize(
     ('binning', 'region', 'size', 'f_px', 'centre'),
     [
@@ -105,10 +114,7 @@ def test_a_picture_may_be_binned_or_a_part_of_the_sensor(
     f_px: tuple[float, float],
     centre: tuple[float, float],
 ) -> None:
-    given = info(500.0, 640, 480)
-    given.binning_x, given.binning_y = binning
-    keys = ('x_offset', 'y_offset', 'width', 'height')
-    given.roi = RegionOfInterest(**dict(zip(keys, region, strict=True)))
+    given = info_of_part(binning, region)
     infos = CameraInfos()
     infos.put(given)
     found = infos.of(*size)
@@ -132,10 +138,7 @@ def test_a_picture_may_be_binned_or_a_part_of_the_sensor(
 def test_an_info_that_describes_the_pictures_already_is_not_cut_again(
     binning: tuple[int, int], region: tuple[int, int, int, int]
 ) -> None:
-    given = info(500.0, 640, 480)
-    given.binning_x, given.binning_y = binning
-    keys = ('x_offset', 'y_offset', 'width', 'height')
-    given.roi = RegionOfInterest(**dict(zip(keys, region, strict=True)))
+    given = info_of_part(binning, region)
     infos = CameraInfos()
     infos.put(given)
     found = infos.of(640, 480).intrinsics
